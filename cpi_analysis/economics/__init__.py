@@ -1,0 +1,1 @@
+"""Is it worth its cost: costs, QALYs, incremental analysis and acceptability."""

@@ -1,0 +1,1 @@
+"""Does the intervention work: analysis sets and mixed-effects outcome models."""

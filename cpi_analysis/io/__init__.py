@@ -1,0 +1,1 @@
+"""Tables in: schemas, loaders, checks, instruments, scoring and the synthetic trial."""

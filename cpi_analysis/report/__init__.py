@@ -1,0 +1,1 @@
+"""The reproduced study: pipeline, tables, figures, page and manifest."""
