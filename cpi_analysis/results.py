@@ -90,7 +90,9 @@ GLOSSARY: dict[str, GlossaryEntry] = {
     "log_likelihood": GlossaryEntry("log-likelihood (restricted under REML)", "number"),
     "residual_variance": GlossaryEntry("variance within agencies", "number"),
     "agency_variance": GlossaryEntry("variance between agencies", "number"),
-    "icc": GlossaryEntry("intracluster correlation: share of variance between agencies", "proportion"),
+    "icc": GlossaryEntry(
+        "intracluster correlation: share of variance between agencies", "proportion"
+    ),
 }
 
 

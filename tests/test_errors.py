@@ -1,0 +1,56 @@
+"""Errors name place, rule and cure."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from cpi_analysis.errors import CODES, CPIAnalysisError, DataError, Fault, ModelError
+
+
+def make_fault(**changes: object) -> Fault:
+    settings: dict = {
+        "code": "CPI-E024",
+        "rule": "age must be possible",
+        "cure": "correct the cells",
+        "file": "people.csv",
+        "column": "age_years",
+        "rows": (3, 8),
+        "allowed": "16 to 110",
+    }
+    return Fault(**{**settings, **changes})
+
+
+def test_message_has_place_rule_allowed_and_cure():
+    message = str(DataError(make_fault()))
+    for part in ("CPI-E024", "people.csv", "age_years", "rows 3, 8", "16 to 110", "correct"):
+        assert part in message
+
+
+def test_long_lists_are_shortened_but_kept():
+    faults = [make_fault(rows=tuple(range(2, 100))) for _ in range(25)]
+    error = DataError(faults)
+    assert len(error.faults) == 25
+    assert "and 15 more" in str(error)
+    assert "rows 2, 3, 4, 5, 6 and 93 more" in str(error)
+
+
+def test_unknown_code_is_refused():
+    with pytest.raises(ValueError, match="CPI-E999"):
+        make_fault(code="CPI-E999")
+
+
+def test_both_errors_have_one_root():
+    assert issubclass(DataError, CPIAnalysisError)
+    assert issubclass(ModelError, CPIAnalysisError)
+
+
+def test_codes_are_well_formed_and_explained():
+    assert all(re.fullmatch(r"CPI-[EM][0-9]{3}", code) for code in CODES)
+    assert len(set(CODES.values())) == len(CODES)
+
+
+def test_codes_of_an_error_come_once_each():
+    error = DataError([make_fault(), make_fault(), make_fault(code="CPI-E020")])
+    assert error.codes == ("CPI-E024", "CPI-E020")
