@@ -1,0 +1,216 @@
+"""Cost-effectiveness acceptability: which strategy is best at which threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cpi_analysis.economics.checks import check_thresholds
+from cpi_analysis.economics.draws import StrategyDraws, arrange_draws
+from cpi_analysis.economics.incremental_result import IncrementalResult
+from cpi_analysis.economics.wording import phrase_money, phrase_probability
+from cpi_analysis.errors import DataError, Fault
+from cpi_analysis.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FloatArray = NDArray[np.float64]
+
+#: Points of the curve that is drawn when a largest threshold is given.
+CURVE_POINTS = 501
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class AcceptabilityResult(Result):
+    """Probability of being the best strategy, at each threshold.
+
+    Parameters
+    ----------
+    curve
+        ``threshold, strategy, probability, is_optimal`` on the grid that the figure draws.
+    effect_label
+        What one unit of effect is called.
+    replicates
+        Number of draws.
+    """
+
+    title: ClassVar[str] = "Cost-effectiveness acceptability"
+
+    curve: pd.DataFrame
+    effect_label: str
+    replicates: int
+
+    def summary(self) -> str:
+        """Return the best strategy by mean net benefit at each threshold, with its probability."""
+        best = self.estimates[self.estimates["is_optimal"]]
+        columns = zip(best["threshold"], best["strategy"], best["probability"], strict=True)
+        phrases = [
+            f"{phrase_money(threshold)} {strategy} ({phrase_probability(probability)})"
+            for threshold, strategy, probability in columns
+        ]
+        return (
+            "Highest mean net benefit, with the probability of being cost-effective, at a "
+            f"threshold of {'; '.join(phrases)}."
+        )
+
+    def _draw(self, ax: Axes) -> None:
+        from cpi_analysis.economics.figures import draw_acceptability
+
+        draw_acceptability(
+            ax,
+            self.curve,
+            marked=list(self.estimates["threshold"].unique()),
+            effect_label=self.effect_label,
+        )
+
+
+def compute_acceptability(
+    draws: pd.DataFrame | IncrementalResult,
+    *,
+    thresholds: Sequence[float],
+    curve_maximum: float | None = None,
+    target: str = "target",
+    reference: str = "reference",
+    effect_label: str | None = None,
+) -> AcceptabilityResult:
+    """Return the share of draws in which each strategy has the highest net benefit.
+
+    Parameters
+    ----------
+    draws
+        The result of an incremental analysis, or a table: ``draw, delta_cost, delta_effect``
+        for two groups, or ``draw, strategy, cost, effect`` for any number of strategies.
+    thresholds
+        Willingness to pay for one unit of effect, in GBP, increasing.
+    curve_maximum
+        Largest threshold of the figure, which then has a fine grid from 0.
+    target, reference
+        Names of the two groups when the draws are a table of differences.
+    effect_label
+        What one unit of effect is called in the figure.
+
+    Returns
+    -------
+    AcceptabilityResult
+        ``threshold, strategy, probability, is_optimal``. The probability of the optimal
+        strategy (highest *mean* net benefit) at each threshold is the acceptability frontier.
+
+    Raises
+    ------
+    DataError
+        When columns are missing, draws are incomplete or not finite, or thresholds are
+        negative or out of order.
+
+    Notes
+    -----
+    A strategy is best in a draw when its net benefit λE − C is strictly higher than every
+    other's. In each draw that holds on one interval of λ; the intervals' ends are sorted
+    once, so the shares are exact at every threshold and no grid is involved. When two
+    strategies have the same mean net benefit, the later one is called optimal: for a target
+    and a reference, the reference.
+
+    References
+    ----------
+    Fenwick E, Claxton K, Sculpher M (2001). Health Economics 10:779-787.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> draws = pd.DataFrame({"draw": [1, 2], "delta_cost": [100, 300], "delta_effect": [0.01] * 2})
+    >>> compute_acceptability(draws, thresholds=[20000]).tidy()["probability"].tolist()
+    [0.5, 0.5]
+    """
+    check_thresholds(thresholds)
+    if len(thresholds) == 0:
+        raise DataError(
+            Fault(
+                code="CPI-E047",
+                column="thresholds",
+                rule="acceptability is a probability at a threshold",
+                cure="give thresholds=, in GBP for one unit of effect",
+            )
+        )
+    arranged = arrange_draws(draws, target=target, reference=reference)
+    table = tabulate_acceptability(arranged, np.asarray(thresholds, dtype=float))
+    curve = table
+    if curve_maximum is not None:
+        grid = np.union1d(np.linspace(0.0, curve_maximum, CURVE_POINTS), thresholds)
+        curve = tabulate_acceptability(arranged, grid)
+    origin = draws if isinstance(draws, IncrementalResult) else None
+    return AcceptabilityResult(
+        estimates=table,
+        n_participants=origin.n_participants if origin else None,
+        n_agencies=origin.n_agencies if origin else None,
+        method="share of draws with the highest net benefit, exact in the threshold",
+        seed=origin.seed if origin else None,
+        estimand="probability that a strategy has the highest net benefit at the threshold",
+        notes=_remark_ties(table, arranged),
+        curve=curve,
+        effect_label=effect_label or (origin.effect_label if origin else "unit of effect"),
+        replicates=arranged.n_draws,
+    )
+
+
+def tabulate_acceptability(draws: StrategyDraws, thresholds: FloatArray) -> pd.DataFrame:
+    """Return ``threshold, strategy, probability, is_optimal``, one row per pair."""
+    shares = np.column_stack(
+        [_share_best(draws, strategy, thresholds) for strategy in range(len(draws.strategies))]
+    )
+    mean_benefit = thresholds[:, None] * draws.effect.mean(axis=0) - draws.cost.mean(axis=0)
+    # Reversed, so that a tie goes to the later strategy.
+    last = mean_benefit.shape[1] - 1
+    best = last - np.argmax(mean_benefit[:, ::-1], axis=1)
+    count = len(draws.strategies)
+    return pd.DataFrame(
+        {
+            "threshold": np.repeat(thresholds, count),
+            "strategy": np.tile(np.array(draws.strategies, dtype=object), len(thresholds)),
+            "probability": shares.ravel(),
+            "is_optimal": (best[:, None] == np.arange(count)).ravel(),
+        }
+    )
+
+
+def _share_best(draws: StrategyDraws, strategy: int, thresholds: FloatArray) -> FloatArray:
+    low, high = find_best_interval(draws, strategy)
+    is_ever = low < high
+    entered = np.searchsorted(np.sort(low[is_ever]), thresholds, side="left")
+    departed = np.searchsorted(np.sort(high[is_ever]), thresholds, side="right")
+    return np.asarray((entered - departed) / draws.n_draws, dtype=np.float64)
+
+
+def find_best_interval(draws: StrategyDraws, strategy: int) -> tuple[FloatArray, FloatArray]:
+    """Return the open interval of thresholds on which the strategy is best, for each draw.
+
+    Where it is never best the lower end is not below the upper one.
+    """
+    low = np.full(draws.n_draws, -np.inf)
+    high = np.full(draws.n_draws, np.inf)
+    for other in range(len(draws.strategies)):
+        if other == strategy:
+            continue
+        cost = draws.cost[:, strategy] - draws.cost[:, other]
+        effect = draws.effect[:, strategy] - draws.effect[:, other]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            ratio = cost / effect
+        low = np.where(effect > 0, np.maximum(low, ratio), low)
+        high = np.where(effect < 0, np.minimum(high, ratio), high)
+        high = np.where((effect == 0) & (cost >= 0), -np.inf, high)
+    return low, high
+
+
+def _remark_ties(table: pd.DataFrame, draws: StrategyDraws) -> tuple[str, ...]:
+    total = table.groupby("threshold")["probability"].sum()
+    tied = round((1 - float(total.min())) * draws.n_draws)
+    if tied == 0:
+        return ()
+    return (
+        f"In up to {tied} draws at one threshold two strategies have the same net benefit: no "
+        "strategy is counted as best there.",
+    )

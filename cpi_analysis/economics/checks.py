@@ -1,0 +1,87 @@
+"""Checks of arguments that several functions of the economic analysis share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from cpi_analysis.errors import DataError, Fault
+
+
+def check_thresholds(thresholds: Sequence[float]) -> None:
+    """Raise when thresholds are not finite, zero or more, and in increasing order."""
+    values = np.asarray(thresholds, dtype=float)
+    faults = []
+    if values.ndim != 1 or not np.isfinite(values).all() or (values < 0).any():
+        faults.append(
+            Fault(
+                code="CPI-E024",
+                column="thresholds",
+                rule="a threshold is a willingness to pay, in GBP for one unit of effect",
+                cure="give finite numbers, 0 or more",
+                allowed="0 or more",
+            )
+        )
+    elif (np.diff(values) <= 0).any():
+        faults.append(
+            Fault(
+                code="CPI-E045",
+                column="thresholds",
+                rule="thresholds must be in increasing order, each once",
+                cure="sort them and leave out repeats",
+            )
+        )
+    if faults:
+        raise DataError(faults)
+
+
+def check_confidence_level(confidence_level: float) -> None:
+    """Raise when the confidence level is not between 0 and 1."""
+    if not 0 < confidence_level < 1:
+        raise DataError(
+            Fault(
+                code="CPI-E024",
+                column="confidence_level",
+                rule="the confidence level is a share",
+                cure="give for example 0.95",
+                allowed="between 0 and 1",
+            )
+        )
+
+
+def check_choice(value: object, *, argument: str, allowed: Sequence[str]) -> None:
+    """Raise when an argument is not one of its choices."""
+    if value not in allowed:
+        raise DataError(
+            Fault(
+                code="CPI-E045",
+                column=argument,
+                rule=f"{argument} is not one of its choices",
+                cure=f"give {argument}= one of them",
+                allowed=", ".join(allowed),
+            )
+        )
+
+
+def check_columns(data: pd.DataFrame, columns: Sequence[str], *, table: str) -> None:
+    """Raise one error that names every column that is missing."""
+    faults = [
+        Fault(
+            code="CPI-E011",
+            table=table,
+            column=column,
+            rule="the analysis needs this column",
+            cure="add the column, or name another one",
+        )
+        for column in dict.fromkeys(columns)
+        if column not in data.columns
+    ]
+    if faults:
+        raise DataError(faults)
+
+
+def find_rows(mask: pd.Series[bool] | np.ndarray) -> tuple[int, ...]:
+    """Return the positions of true entries, counted from 1, as errors show them."""
+    return tuple(int(row) + 1 for row in np.flatnonzero(np.asarray(mask, dtype=bool)))

@@ -1,0 +1,134 @@
+"""Draws of cost and effect in one shape, whoever made them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cpi_analysis.economics.checks import find_rows
+from cpi_analysis.economics.incremental_result import IncrementalResult
+from cpi_analysis.errors import DataError, Fault
+
+FloatArray = NDArray[np.float64]
+
+_DELTA_COLUMNS = ("delta_cost", "delta_effect")
+_STRATEGY_COLUMNS = ("draw", "strategy", "cost", "effect")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StrategyDraws:
+    """Cost and effect of each strategy in each draw.
+
+    Parameters
+    ----------
+    strategies
+        Names, in order of appearance; target before reference for differences.
+    cost, effect
+        Shape (draws, strategies). From differences, the reference has zeros.
+    is_difference
+        The draws were given as differences between two groups.
+    """
+
+    strategies: tuple[str, ...]
+    cost: FloatArray
+    effect: FloatArray
+    is_difference: bool
+
+    @property
+    def n_draws(self) -> int:
+        """Number of draws."""
+        return int(self.cost.shape[0])
+
+
+def arrange_draws(
+    draws: pd.DataFrame | IncrementalResult, *, target: str = "target", reference: str = "reference"
+) -> StrategyDraws:
+    """Return draws of either shape as arrays.
+
+    Parameters
+    ----------
+    draws
+        Columns ``delta_cost, delta_effect`` (target minus reference), or ``draw, strategy,
+        cost, effect``, or the result of an incremental analysis.
+    target, reference
+        Names of the two groups when the draws are differences.
+    """
+    if isinstance(draws, IncrementalResult):
+        target, reference, draws = draws.target, draws.reference, draws.draws
+    if set(_DELTA_COLUMNS) <= set(draws.columns):
+        _check_finite(draws, _DELTA_COLUMNS)
+        zeros = np.zeros(len(draws))
+        return StrategyDraws(
+            strategies=(target, reference),
+            cost=np.column_stack([draws["delta_cost"].to_numpy(dtype=float), zeros]),
+            effect=np.column_stack([draws["delta_effect"].to_numpy(dtype=float), zeros]),
+            is_difference=True,
+        )
+    if set(_STRATEGY_COLUMNS) <= set(draws.columns):
+        return _arrange_strategies(draws)
+    raise DataError(
+        Fault(
+            code="CPI-E011",
+            table="draws",
+            rule="draws are differences between two groups, or the values of each strategy",
+            cure="give one of the two sets of columns",
+            allowed="draw, delta_cost, delta_effect; or draw, strategy, cost, effect",
+        )
+    )
+
+
+def _arrange_strategies(draws: pd.DataFrame) -> StrategyDraws:
+    _check_finite(draws, ("cost", "effect"))
+    codes, names = pd.factorize(draws["strategy"])
+    numbers, labels = pd.factorize(draws["draw"], sort=True)
+    position = numbers * len(names) + codes
+    tally = np.bincount(position, minlength=len(labels) * len(names))
+    if (tally != 1).any() or len(names) < 2:
+        raise DataError(
+            Fault(
+                code="CPI-E013",
+                table="draws",
+                column="draw, strategy",
+                rule="every draw has each strategy once, and there are two strategies or more",
+                cure="complete the draws, or remove repeated rows",
+            )
+        )
+    order = np.argsort(position, kind="stable")
+    shape = (len(labels), len(names))
+    return StrategyDraws(
+        strategies=tuple(map(str, names)),
+        cost=draws["cost"].to_numpy(dtype=float)[order].reshape(shape),
+        effect=draws["effect"].to_numpy(dtype=float)[order].reshape(shape),
+        is_difference=False,
+    )
+
+
+def _check_finite(draws: pd.DataFrame, columns: tuple[str, ...]) -> None:
+    faults = []
+    if draws.empty:
+        faults.append(
+            Fault(
+                code="CPI-E003",
+                table="draws",
+                rule="there are no draws",
+                cure="give the draws of an incremental analysis",
+            )
+        )
+    for column in columns:
+        broken = ~np.isfinite(draws[column].to_numpy(dtype=float, na_value=np.nan))
+        if broken.any():
+            faults.append(
+                Fault(
+                    code="CPI-M006",
+                    table="draws",
+                    column=column,
+                    rows=find_rows(broken),
+                    rule="draws must be finite numbers",
+                    cure="find out why these draws could not be computed",
+                )
+            )
+    if faults:
+        raise DataError(faults)

@@ -1,0 +1,127 @@
+"""Figures of the economic analysis; colours from the Okabe-Ito palette."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from cpi_analysis.economics.wording import phrase_money
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BLUE, ORANGE, GREY, BLACK = "#0072B2", "#D55E00", "#8C8C8C", "#000000"
+PALETTE = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", BLACK)
+
+#: More points than this only darken the cloud and swell a vector file.
+SHOWN_DRAWS = 2000
+
+_CORNERS = {
+    "more costly, less effect": (0.02, 0.97, "left", "top"),
+    "more costly, more effect": (0.98, 0.97, "right", "top"),
+    "less costly, less effect": (0.02, 0.03, "left", "bottom"),
+    "less costly, more effect": (0.98, 0.03, "right", "bottom"),
+}
+
+
+def draw_plane(
+    ax: Axes,
+    draws: pd.DataFrame,
+    *,
+    point: tuple[float, float],
+    effect_label: str,
+    threshold: float | None = None,
+) -> None:
+    """Draw the cost-effectiveness plane: effect across, cost up, one dot per draw."""
+    shown = draws.iloc[:: max(1, len(draws) // SHOWN_DRAWS)]
+    effect, cost = shown["delta_effect"].to_numpy(), shown["delta_cost"].to_numpy()
+    ax.scatter(effect, cost, s=6, color=BLUE, alpha=0.25, linewidths=0, label="replicate")
+    ax.plot(*point, marker="D", color=ORANGE, markeredgecolor=BLACK, ls="", label="estimate")
+    for draw_line in (ax.axhline, ax.axvline):
+        draw_line(0, color=BLACK, linewidth=0.8)
+    _set_plane_limits(ax, np.append(effect, point[0]), np.append(cost, point[1]))
+    if threshold is not None:
+        label = f"{phrase_money(threshold)} per {effect_label}"
+        ax.axline((0, 0), slope=threshold, color=GREY, ls="--", linewidth=1.2, label=label)
+    for words, (x, y, horizontal, vertical) in _CORNERS.items():
+        ax.text(
+            x, y, words, transform=ax.transAxes, ha=horizontal, va=vertical, fontsize=7, color=BLACK
+        )
+    ax.set_xlabel(f"Difference in {effect_label}")
+    ax.set_ylabel("Difference in cost (£)")
+    _format_pounds(ax, "y")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.1), ncols=3, fontsize=7, frameon=False)
+
+
+def _set_plane_limits(ax: Axes, effect: np.ndarray, cost: np.ndarray) -> None:
+    for values, set_limits in ((effect, ax.set_xlim), (cost, ax.set_ylim)):
+        low, high = min(values.min(), 0.0), max(values.max(), 0.0)
+        margin = 0.12 * ((high - low) or 1.0)
+        set_limits(low - margin, high + margin)
+
+
+def draw_acceptability(
+    ax: Axes, curve: pd.DataFrame, *, marked: Sequence[float], effect_label: str
+) -> None:
+    """Draw the probability of being the best strategy against the threshold."""
+    for colour, style, (strategy, rows) in zip(
+        PALETTE, _cycle_styles(), curve.groupby("strategy", sort=False), strict=False
+    ):
+        ax.plot(rows["threshold"], rows["probability"], color=colour, ls=style, label=str(strategy))
+    for threshold in marked:
+        ax.axvline(threshold, color=GREY, linewidth=0.8, ls=":")
+    ax.set_ylim(0, 1)
+    ax.set_xlim(curve["threshold"].min(), curve["threshold"].max() or 1.0)
+    ax.set_xlabel(f"Willingness to pay for one {effect_label} (£)")
+    ax.set_ylabel("Probability of being cost-effective")
+    _format_pounds(ax, "x")
+    ax.legend(fontsize=7, frameon=False)
+
+
+def _cycle_styles() -> Sequence[str]:
+    return ("-", "--", "-.", ":") * 2
+
+
+def draw_net_benefit(
+    ax: Axes, thresholds: np.ndarray, estimate: np.ndarray, margin: np.ndarray
+) -> None:
+    """Draw the incremental net benefit with its interval against the threshold."""
+    ax.plot(thresholds, estimate, color=BLUE, label="estimate")
+    ax.fill_between(thresholds, estimate - margin, estimate + margin, color=BLUE, alpha=0.2)
+    ax.axhline(0, color=BLACK, linewidth=0.8)
+    ax.set_xlabel("Willingness to pay for one unit of effect (£)")
+    ax.set_ylabel("Incremental net benefit (£)")
+    _format_pounds(ax, "x")
+    _format_pounds(ax, "y")
+
+
+def draw_bars(ax: Axes, labels: Sequence[str], values: Sequence[float], *, label: str) -> None:
+    """Draw one horizontal bar per label, the first at the top."""
+    positions = np.arange(len(labels))
+    ax.barh(positions, values, color=BLUE)
+    ax.set_yticks(positions, labels)
+    ax.invert_yaxis()
+    ax.set_xlabel(label)
+
+
+def draw_estimates(
+    ax: Axes, labels: Sequence[str], estimate: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> None:
+    """Draw estimates with their intervals, one row each, the first at the top."""
+    positions = np.arange(len(labels))
+    ax.errorbar(
+        estimate, positions, xerr=[estimate - low, high - estimate], fmt="o", color=BLUE, capsize=3
+    )
+    ax.axvline(0, color=BLACK, linewidth=0.8)
+    ax.set_yticks(positions, labels)
+    ax.set_ylim(len(labels) - 0.5, -0.5)
+
+
+def _format_pounds(ax: Axes, axis: str) -> None:
+    from matplotlib.ticker import FuncFormatter
+
+    chosen = ax.xaxis if axis == "x" else ax.yaxis
+    chosen.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
