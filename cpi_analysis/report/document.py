@@ -1,0 +1,153 @@
+"""The parts that a report is made of, before they become a page or files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from cpi_analysis.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    Draw = Callable[["Figure"], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableExhibit:
+    """A table with the words that stand around it.
+
+    Parameters
+    ----------
+    name
+        Stem of the CSV file.
+    title
+        Heading above the table.
+    content
+        What is saved, in full precision.
+    shown
+        What the page shows when that is less than ``content``; None shows ``content``.
+    caption
+        What the reader should see in it.
+    is_on_page
+        False for tables that are only saved (thousands of draws).
+    """
+
+    name: str
+    title: str
+    content: Result | pd.DataFrame
+    shown: pd.DataFrame | None = None
+    caption: str = ""
+    is_on_page: bool = True
+
+    def frame(self) -> pd.DataFrame:
+        """Return the table that is saved."""
+        return self.content.tidy() if isinstance(self.content, Result) else self.content.copy()
+
+    def page_frame(self) -> pd.DataFrame:
+        """Return the table that the page shows."""
+        return self.frame() if self.shown is None else self.shown.copy()
+
+    def confidence_level(self) -> float | None:
+        """Return the level of the intervals, when the table has any."""
+        return self.content.confidence_level if isinstance(self.content, Result) else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureExhibit:
+    """A figure: how to draw it, and its numbers in words.
+
+    Parameters
+    ----------
+    name
+        Stem of the SVG and PNG files.
+    title
+        Heading above the figure.
+    draw
+        Draws on an empty matplotlib figure.
+    caption
+        What is drawn, with the numbers that matter.
+    alternative
+        The same for a reader who cannot see the figure.
+    width, height
+        Size in inches.
+    """
+
+    name: str
+    title: str
+    draw: Draw
+    caption: str
+    alternative: str
+    width: float = 7.2
+    height: float = 4.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """One analysis inside a section: what was estimated, how, in whom, and what came out."""
+
+    title: str
+    text: str = ""
+    estimand: str | None = None
+    method: str | None = None
+    n_participants: int | None = None
+    n_agencies: int | None = None
+    tables: tuple[TableExhibit, ...] = ()
+    figures: tuple[FigureExhibit, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One question of the report.
+
+    ``headline`` is the answer in one sentence, ``number`` and ``interval`` the same as a figure
+    for the summary. A part that the protocol does not name has no blocks, and its headline says
+    that it was left out.
+    """
+
+    key: str
+    title: str
+    question: str
+    headline: str = ""
+    number: str = ""
+    interval: str = ""
+    blocks: tuple[Block, ...] = ()
+
+    @property
+    def tables(self) -> tuple[TableExhibit, ...]:
+        """Every table of the section, in order."""
+        return tuple(table for block in self.blocks for table in block.tables)
+
+    @property
+    def figures(self) -> tuple[FigureExhibit, ...]:
+        """Every figure of the section, in order."""
+        return tuple(figure for block in self.blocks for figure in block.figures)
+
+
+def block_from_result(
+    result: Result,
+    *,
+    title: str,
+    name: str,
+    text: str = "",
+    caption: str = "",
+    shown: pd.DataFrame | None = None,
+    figures: tuple[FigureExhibit, ...] = (),
+) -> Block:
+    """Return the block of one result: its estimand, method, numbers analysed, table and notes."""
+    table = TableExhibit(name=name, title=title, content=result, shown=shown, caption=caption)
+    return Block(
+        title=title,
+        text=text,
+        estimand=result.estimand,
+        method=result.method,
+        n_participants=result.n_participants,
+        n_agencies=result.n_agencies,
+        tables=(table,),
+        figures=figures,
+        notes=result.notes,
+    )

@@ -1,0 +1,116 @@
+"""Tables as CSV files and as parts of the page."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pandas as pd
+
+from cpi_analysis.results import GLOSSARY, format_value
+
+#: A spreadsheet runs a text that starts with one of these as a formula.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+#: Headings on the page, where the name of the column with spaces would not be plain enough.
+HEADINGS = {
+    "n": "n",
+    "n_agencies": "agencies",
+    "n_participants": "participants",
+    "n_items": "items",
+    "n_raters": "raters",
+    "n_missing": "missing",
+    "n_observed": "observed",
+    "std_error": "standard error",
+    "std_dev": "SD",
+    "df": "df",
+    "df1": "df 1",
+    "df2": "df 2",
+    "p_value": "p",
+    "threshold": "threshold (£)",
+    "delta_cost": "difference in cost (£)",
+    "delta_effect": "difference in effect",
+    "icer": "ICER (£ per unit)",
+    "icc": "ICC",
+    "is_optimal": "highest net benefit",
+    "is_singular": "variance at zero",
+}
+
+#: Columns that are the same for a whole table are said once, above it.
+_SAID_ELSEWHERE = ("seed", "confidence_level", "replicates")
+
+
+def write_csv(table: pd.DataFrame) -> bytes:
+    """Return the table as UTF-8 CSV: full precision, ISO dates, lines ending in a line feed.
+
+    Text that a spreadsheet would run (it starts with ``= + - @``, tab or carriage return) gets
+    a leading apostrophe; numbers are left alone.
+    """
+    safe = pd.DataFrame({str(name): _safe_column(table[name]) for name in table.columns})
+    safe.columns = pd.Index([_disarm(str(name)) for name in table.columns])
+    return safe.to_csv(index=False, lineterminator="\n").encode("utf-8")
+
+
+def _safe_column(column: pd.Series[Any]) -> pd.Series[Any]:
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return column.dt.strftime("%Y-%m-%d")
+    if pd.api.types.is_numeric_dtype(column):
+        return column
+    return column.astype(object).map(_safe_cell)
+
+
+def _safe_cell(value: object) -> object:
+    if isinstance(value, str):
+        return _disarm(value)
+    return value.isoformat() if isinstance(value, dt.date) else value
+
+
+def _disarm(text: str) -> str:
+    safe = f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    # A lone carriage return would end the row for some readers.
+    return safe.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def page_rows(
+    table: pd.DataFrame, *, confidence_level: float | None
+) -> tuple[list[tuple[str, str, bool]], list[list[str]]]:
+    """Return headings (text, explanation, is a number) and rows of text for the page.
+
+    The two limits of an interval share one column; empty columns are left out.
+    """
+    shown = table.drop(columns=[c for c in _SAID_ELSEWHERE if c in table.columns])
+    shown = shown.loc[:, [c for c in shown.columns if not shown[c].isna().all()]]
+    headings: list[tuple[str, str, bool]] = []
+    cells: list[list[str]] = []
+    for name in map(str, shown.columns):
+        if name == "conf_high" and "conf_low" in shown.columns:
+            continue
+        if name == "conf_low" and "conf_high" in shown.columns:
+            level = "" if confidence_level is None else f"{confidence_level * 100:.4g}% "
+            headings.append((f"{level}CI", "confidence interval", True))
+            cells.append(_interval_cells(shown))
+            continue
+        entry = GLOSSARY.get(name)
+        display = entry.display if entry else "text"
+        explanation = entry.description if entry else ""
+        headings.append((heading_of(name), explanation, display not in ("text", "flag")))
+        cells.append([typeset(format_value(value, display)) for value in shown[name]])
+    return headings, [list(row) for row in zip(*cells, strict=True)]
+
+
+def heading_of(column: str) -> str:
+    """Return the heading of a column on the page."""
+    return HEADINGS.get(column, column.replace("_", " "))
+
+
+def typeset(text: str) -> str:
+    """Return the text with a true minus sign before a number."""
+    return f"−{text[1:]}" if text.startswith("-") and text[1:2].isdigit() else text
+
+
+def _interval_cells(table: pd.DataFrame) -> list[str]:
+    pairs = zip(table["conf_low"], table["conf_high"], strict=True)
+    return [
+        f"{typeset(format_value(low))} to {typeset(format_value(high))}" if low == low else ""
+        for low, high in pairs
+    ]
