@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def fill_in(data: Mapping[str, Any]) -> dict[str, Any]:
     filled = dict(data)
     if isinstance(filled.get("id"), str):
         filled.setdefault("answers_from", filled["id"])
-    inherited = {name: filled[name] for name in ("status", "source") if name in filled}
+    inherited = _marks(filled)
     item_sets = [_inherit(part, inherited) for part in _dicts(filled.get("item_sets"))]
     all_items = [item for part in item_sets for item in part.get("ids", ()) or ()]
     scales = [_fill_scale(part, inherited, all_items) for part in _dicts(filled.get("scales"))]
@@ -33,6 +33,10 @@ def fill_in(data: Mapping[str, Any]) -> dict[str, Any]:
     if scales:
         filled["scales"] = scales
     return filled
+
+
+def _marks(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in part.items() if name in ("status", "source")}
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
@@ -48,7 +52,7 @@ def _fill_scale(
     part: Mapping[str, Any], inherited: Mapping[str, Any], all_items: list[str]
 ) -> dict[str, Any]:
     scale = _inherit(part, inherited)
-    below = {name: scale[name] for name in ("status", "source") if name in scale}
+    below = _marks(scale)
     if scale.get("items") == "all":
         scale["items"] = all_items
     for name in ("table", "missing"):
@@ -101,10 +105,8 @@ def _scale_problems(scale: Scale, items: list[Item]) -> Iterator[str]:
     if len(ranges) > 1 and scale.method == "mean":
         yield "method: a mean of items with different ranges of answers is not defined"
     if scale.missing.rule == "prorate":
-        if scale.method in ("table", "weighted_sum"):
-            yield "missing: a score from a table or from weights needs every item"
-        if len(ranges) > 1 and scale.method == "sum":
-            yield "missing: a sum of items with different ranges of answers cannot be prorated"
+        if problem := find_proration_problem(scale, items):
+            yield f"missing: {problem}"
         if (scale.missing.minimum_answered or 0) > len(items):
             yield "missing.minimum_answered: it is above the number of items"
     if scale.method not in ("mean", "percent_of_range") and any(
@@ -115,6 +117,15 @@ def _scale_problems(scale: Scale, items: list[Item]) -> Iterator[str]:
         yield "cuts: at_least must increase"
     faults = [*_table_problems(scale, items), *_weight_problems(scale, items)]
     yield from faults or _range_problems(scale, items)
+
+
+def find_proration_problem(scale: Scale, items: Sequence[Item]) -> str | None:
+    """Return why the answered items cannot stand for the missing ones, or None."""
+    if scale.method in ("table", "weighted_sum"):
+        return "a score from a table or from weights needs every item"
+    if scale.method == "sum" and len({(item.minimum, item.maximum) for item in items}) > 1:
+        return "a sum of items with different ranges of answers cannot be prorated"
+    return None
 
 
 def _table_problems(scale: Scale, items: list[Item]) -> Iterator[str]:

@@ -156,7 +156,7 @@ class Scale(Sourced):
     part_of: Name | None = None
     is_formative: bool = False
     table: ScoreTable | None = None
-    weights: dict[str, tuple[float, ...]] = {}
+    weights: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     intercept: float = 0.0
     slope: float = 1.0
     cuts: tuple[Cut, ...] = ()
