@@ -32,6 +32,7 @@ CODES: dict[str, str] = {
     "CPI-E013": "a key occurs more than once",
     "CPI-E014": "a required cell is empty",
     "CPI-E015": "a column looks like it identifies people",
+    "CPI-E016": "a data file of a folder does not stand for one table",
     # E02x values
     "CPI-E020": "a cell is not a number",
     "CPI-E021": "a cell is not a whole number",
@@ -42,6 +43,7 @@ CODES: dict[str, str] = {
     "CPI-E026": "a number looks like an undeclared code for missing",
     "CPI-E027": "a cell is not true or false",
     "CPI-E028": "a date is outside the years that are possible",
+    "CPI-E029": "a cell goes over more than one line",
     # E03x rules between tables
     "CPI-E030": "a key does not occur in the table that it refers to",
     "CPI-E031": "an agency has more than one arm",
@@ -63,6 +65,7 @@ CODES: dict[str, str] = {
     "CPI-E046": "a service has no unit cost",
     "CPI-E047": "a setting that the protocol must make is missing",
     "CPI-E048": "the folder for the results cannot be written",
+    "CPI-E049": "unit costs are not all in the price year of the analysis",
     # M0xx models
     "CPI-M001": "too few participants or agencies for the analysis",
     "CPI-M002": "columns of the model are collinear or constant",
