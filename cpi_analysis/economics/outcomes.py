@@ -112,8 +112,8 @@ def compute_qalys(
             )
         )
     weights = compute_area_weights(times / _MONTHS_PER_YEAR, discount_rate=discount_rate or 0.0)
-    ordered = utilities[sorted(schedule, key=lambda column: schedule[column])]
-    values = ordered.to_numpy(dtype=np.float64, na_value=np.nan)
+    order = sorted(schedule, key=schedule.__getitem__)
+    values = utilities[order].to_numpy(dtype=np.float64, na_value=np.nan)
     return pd.Series(values @ weights, index=utilities.index, name="qaly")
 
 
