@@ -1,0 +1,62 @@
+"""Drawing that several results of this room share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Okabe and Ito's colours, which colour-blind readers can tell apart, with one marker each.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+def draw_forest(
+    ax: Axes,
+    table: pd.DataFrame,
+    labels: Sequence[str],
+    *,
+    axis_label: str,
+    groups: Sequence[str] | None = None,
+) -> None:
+    """Draw estimates with their intervals, the first row on top.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    table
+        ``estimate``, ``conf_low``, ``conf_high``; one row a line.
+    labels
+        Text at the left of each line.
+    axis_label
+        What the numbers are.
+    groups
+        What colour and marker tell apart; None for one colour.
+    """
+    names = list(groups) if groups is not None else [""] * len(table)
+    heights = np.arange(len(table))[::-1]
+    for index, name in enumerate(dict.fromkeys(names)):
+        chosen = np.array([other == name for other in names])
+        rows = table[chosen]
+        estimate = rows["estimate"].to_numpy()
+        ax.errorbar(
+            estimate,
+            heights[chosen],
+            xerr=[estimate - rows["conf_low"], rows["conf_high"] - estimate],
+            fmt=MARKERS[index % len(MARKERS)],
+            color=COLOURS[index % len(COLOURS)],
+            capsize=2,
+            label=name or None,
+        )
+    ax.set_yticks(heights, labels)
+    ax.set_ylim(-0.6, len(table) - 0.4)
+    ax.set_xlabel(axis_label)
+    ax.spines[["top", "right"]].set_visible(False)
+    if groups is not None:
+        ax.legend(frameon=False, loc="best")

@@ -1,0 +1,256 @@
+"""Intraclass correlation of ratings: six forms from the mean squares of an analysis of variance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from cpi_analysis.errors import DataError, Fault, ModelError
+from cpi_analysis.fidelity.mean_squares import (
+    FORMS,
+    MeanSquares,
+    compute_icc,
+    compute_icc_interval,
+    compute_mean_squares,
+    noise_df_of,
+    noise_of,
+)
+from cpi_analysis.fidelity.refusals import check_confidence_level, refuse_choice, refuse_items
+from cpi_analysis.results import Result, round_half_up
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Shrout and Fleiss' names of the same coefficients.
+ALIASES = {
+    "ICC(2,1)": "ICC(A,1)",
+    "ICC(3,1)": "ICC(C,1)",
+    "ICC(2,k)": "ICC(A,k)",
+    "ICC(3,k)": "ICC(C,k)",
+}
+_MEANING = {
+    "1": "agreement of raters who differ from target to target (one-way)",
+    "A": "absolute agreement of the same raters (two-way)",
+    "C": "consistency of the same raters, their mean levels set aside (two-way)",
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class IccResult(Result):
+    """Intraclass correlations of ratings of the same targets.
+
+    Parameters
+    ----------
+    n_raters
+        Number of raters of every target.
+    n_missing
+        Number of targets left out because a rating is missing.
+    """
+
+    title: ClassVar[str] = "Intraclass correlation of ratings"
+
+    n_raters: int
+    n_missing: int
+
+    def summary(self) -> str:
+        """Return each coefficient with its interval."""
+        level = f"{self.confidence_level:.0%}"
+        shown = [
+            [round_half_up(float(number), 2) for number in self.estimates[column]]
+            for column in ("estimate", "conf_low", "conf_high")
+        ]
+        parts = [
+            f"{form} = {estimate} ({level} CI {low} to {high})"
+            for form, estimate, low, high in zip(self.estimates["form"], *shown, strict=True)
+        ]
+        return f"{self.n_participants} targets, {self.n_raters} raters: {'; '.join(parts)}."
+
+    def _draw(self, ax: Axes) -> None:
+        from cpi_analysis.fidelity.figures import draw_forest
+
+        labels = [str(form) for form in self.estimates["form"]]
+        draw_forest(ax, self.estimates, labels, axis_label="Intraclass correlation")
+
+
+def estimate_icc(
+    ratings: pd.DataFrame,
+    *,
+    target: str,
+    rater: str,
+    rating: str,
+    form: str = "ICC(A,k)",
+    confidence_level: float = 0.95,
+) -> IccResult:
+    """Estimate how far raters agree on the same targets.
+
+    Parameters
+    ----------
+    ratings
+        One row per rating: columns of the target, the rater and the number given.
+    target, rater, rating
+        Names of these columns.
+    form
+        ``ICC(1,1)``, ``ICC(A,1)``, ``ICC(C,1)`` for one rater, ``ICC(1,k)``, ``ICC(A,k)``,
+        ``ICC(C,k)`` for the mean of the k raters, or ``all``. 1: every target has raters of
+        its own; A: same raters, absolute agreement; C: same raters, consistency. Shrout and
+        Fleiss' ICC(2,·) is A, their ICC(3,·) is C.
+    confidence_level
+        Level of the intervals.
+
+    Returns
+    -------
+    IccResult
+        One row per form: ``form``, ``estimate``, ``conf_low``, ``conf_high``, ``statistic``,
+        ``df1``, ``df2``, ``p_value`` (F test of no difference between targets), ``n``
+        (targets with every rating), ``n_raters``. A coefficient can be below 0.
+
+    Raises
+    ------
+    DataError
+        CPI-E011 when a column is missing, CPI-E013 when a rater rated a target twice,
+        CPI-E014 when a target or rater is not named, CPI-E020 when a rating is not a number,
+        CPI-E045 when the form is not known.
+    ModelError
+        CPI-M008 with one rater, fewer than two targets rated by all raters, or ratings that
+        are all the same; CPI-M006 when a rating is infinite.
+
+    Notes
+    -----
+    With n targets, k raters and mean squares R (targets), C (raters), E (error), W (within):
+    ICC(1,1) = (R − W) / (R + (k − 1) W); ICC(C,1) = (R − E) / (R + (k − 1) E);
+    ICC(A,1) = (R − E) / (R + (k − 1) E + k (C − E) / n); the mean of k raters has
+    k ρ / (1 + (k − 1) ρ). Intervals follow McGraw and Wong (table 7): exact for the forms 1
+    and C, by Satterthwaite's approximation for A. Targets that lack a rating are left out.
+
+    References
+    ----------
+    Shrout PE, Fleiss JL. Psychological Bulletin 1979;86:420-428.
+    McGraw KO, Wong SP. Psychological Methods 1996;1:30-46.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from cpi_analysis.fidelity import estimate_icc
+    >>> ratings = pd.DataFrame(
+    ...     {"t": [1, 1, 2, 2, 3, 3], "r": ["a", "b"] * 3, "x": [1, 2, 3, 3, 5, 6]}
+    ... )
+    >>> result = estimate_icc(ratings, target="t", rater="r", rating="x")
+    >>> result.tidy()["estimate"].round(2).tolist()
+    [0.96]
+    """
+    check_confidence_level(confidence_level)
+    forms = FORMS if form == "all" else (ALIASES.get(form, form),)
+    if forms[0] not in FORMS:
+        raise refuse_choice("form", form, (*FORMS, *ALIASES, "all"))
+    matrix, n_missing = _build_matrix(ratings, target=target, rater=rater, rating=rating)
+    squares = compute_mean_squares(matrix)
+    rows = [_estimate_form(squares, name, confidence_level) for name in forms]
+    n, k = matrix.shape
+    return IccResult(
+        estimates=pd.DataFrame(rows),
+        n_participants=n,
+        n_agencies=None,
+        method="mean squares of targets × raters; intervals of McGraw and Wong (F distribution)",
+        confidence_level=confidence_level,
+        estimand="share of the variance of a rating (1) or of the mean of the raters (k) that "
+        "lies between targets: " + "; ".join(dict.fromkeys(_MEANING[name[4]] for name in forms)),
+        notes=_describe(squares, n_missing),
+        n_raters=k,
+        n_missing=n_missing,
+    )
+
+
+def _estimate_form(
+    squares: MeanSquares, form: str, confidence_level: float
+) -> dict[str, str | float | int]:
+    low, high = compute_icc_interval(squares, form, confidence_level=confidence_level)
+    noise, df1, df2 = noise_of(squares, form), squares.n_targets - 1, noise_df_of(squares, form)
+    statistic = squares.targets / noise if noise else float("inf")
+    return {
+        "form": form,
+        "estimate": compute_icc(squares, form),
+        "conf_low": low,
+        "conf_high": high,
+        "statistic": statistic,
+        "df1": df1,
+        "df2": df2,
+        "p_value": float(stats.f.sf(statistic, df1, df2)),
+        "n": squares.n_targets,
+        "n_raters": squares.n_raters,
+    }
+
+
+def _build_matrix(
+    ratings: pd.DataFrame, *, target: str, rater: str, rating: str
+) -> tuple[NDArray[np.float64], int]:
+    _check_ratings(ratings, target=target, rater=rater, rating=rating)
+    wide = ratings.pivot(index=target, columns=rater, values=rating).astype(float)
+    # A rater without a single rating has not rated.
+    wide = wide.dropna(axis="columns", how="all")
+    complete = wide.dropna()
+    n, k = complete.shape
+    if k < 2:
+        raise refuse_items(
+            "there is one rater, or none", "agreement needs at least two raters of one target"
+        )
+    if n < 2:
+        raise refuse_items(
+            f"{n} of {len(wide)} targets were rated by all {k} raters, which is fewer than two",
+            "leave out raters who rated few targets: without overlap there is no agreement",
+        )
+    matrix = complete.to_numpy()
+    if not np.isfinite(matrix).all():
+        raise ModelError(
+            Fault(
+                code="CPI-M006",
+                rule="a rating is infinite",
+                cure="set impossible ratings to missing",
+            )
+        )
+    if np.ptp(matrix) == 0:
+        raise refuse_items(
+            "all ratings are the same", "targets that do not differ cannot be told apart"
+        )
+    return matrix, len(wide) - n
+
+
+def _check_ratings(ratings: pd.DataFrame, *, target: str, rater: str, rating: str) -> None:
+    absent = [column for column in (target, rater, rating) if column not in ratings.columns]
+    faults = [
+        _fault("CPI-E011", column, "the column is missing", "name a column of the table")
+        for column in absent
+    ]
+    if not faults:
+        faults += [
+            _fault("CPI-E014", column, "a cell is empty", "name every target and rater")
+            for column in (target, rater)
+            if ratings[column].isna().any()
+        ]
+        if ratings.duplicated([target, rater]).any():
+            cure = "keep one rating, or average them before"
+            faults.append(_fault("CPI-E013", rater, "a rater rated a target twice", cure))
+        if not pd.api.types.is_numeric_dtype(ratings[rating]):
+            faults.append(_fault("CPI-E020", rating, "the column is not numeric", "give numbers"))
+    if faults:
+        raise DataError(faults)
+
+
+def _fault(code: str, column: str, rule: str, cure: str) -> Fault:
+    return Fault(code=code, table="ratings", column=column, rule=rule, cure=cure)
+
+
+def _describe(squares: MeanSquares, n_missing: int) -> tuple[str, ...]:
+    notes = []
+    n = squares.n_targets
+    if n_missing:
+        notes.append(f"{n_missing} of {n + n_missing} targets left out: a rating is missing.")
+    if squares.error == 0:
+        notes.append("The raters order and space the targets identically: no error to estimate.")
+    if squares.targets < squares.error:
+        notes.append("Targets differ less than error would make them: no evidence of agreement.")
+    return tuple(notes)
