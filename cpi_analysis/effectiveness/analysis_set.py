@@ -1,0 +1,280 @@
+"""Who is analysed, and who is left out and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from cpi_analysis.effectiveness.exposure import (
+    MEASURED_NOTE,
+    UNCLASSIFIED,
+    classify_exposure,
+    describe_exposure,
+    require_protocol,
+)
+from cpi_analysis.effectiveness.variables import (
+    find_baseline,
+    list_people,
+    name_column,
+    pick_covariate,
+    pick_measure,
+)
+from cpi_analysis.errors import DataError, Fault
+
+if TYPE_CHECKING:
+    from cpi_analysis.io.protocol import Contrast, Protocol
+    from cpi_analysis.io.trial import TrialData
+
+RECRUITED, ANALYSED = "recruited", "analysed"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AnalysisSet:
+    """One outcome in the participants who are analysed.
+
+    Parameters
+    ----------
+    data
+        One row per participant: ``participant_id``, ``agency_id``, ``exposure`` (text),
+        ``exposure_target`` (1 for the target group, 0 for the reference), ``outcome``,
+        ``baseline`` where there is one, and the covariates.
+    flow
+        Rows ``reason``, ``group``, ``n``: recruited, left out (each participant once, by the
+        first reason that applies), analysed.
+    measure, timepoint
+        The outcome.
+    baseline
+        ``measure@timepoint`` of the baseline, or None.
+    covariates
+        Columns of ``data`` that the model adjusts for besides the baseline.
+    contrast
+        The groups compared.
+    population, requirements
+        Name of the population, and the ``measure@timepoint`` that its members must have.
+    label, unit, is_higher_better
+        From the dictionary of measures; None when it does not say.
+    months
+        Time of the outcome, in months.
+    confidence_level
+        Level that the protocol sets.
+    notes
+        What the reader must know about the set.
+    """
+
+    data: pd.DataFrame
+    flow: pd.DataFrame
+    measure: str
+    timepoint: str
+    baseline: str | None
+    covariates: tuple[str, ...]
+    contrast: Contrast
+    population: str
+    requirements: tuple[str, ...]
+    label: str
+    unit: str | None
+    is_higher_better: bool | None
+    months: float
+    confidence_level: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_participants(self) -> int:
+        """Number analysed."""
+        return len(self.data)
+
+    @property
+    def n_agencies(self) -> int:
+        """Number of agencies with somebody analysed."""
+        return int(self.data["agency_id"].nunique())
+
+
+def build_analysis_set(
+    trial: TrialData,
+    *,
+    measure: str,
+    timepoint: str,
+    baseline: str = "same",
+    covariates: Sequence[str] = (),
+    population: str = "observed",
+) -> AnalysisSet:
+    """Build the analysis set of one outcome.
+
+    Parameters
+    ----------
+    trial
+        A trial with a protocol.
+    measure, timepoint
+        The outcome.
+    baseline
+        ``"same"`` (the measure at the first timepoint), ``"none"``, or ``measure@timepoint``.
+    covariates
+        Columns of participants or agencies, or ``measure@timepoint``.
+    population
+        ``"observed"``, or a population of the protocol. Either way a participant needs the
+        outcome, the baseline and every covariate.
+
+    Returns
+    -------
+    AnalysisSet
+
+    Raises
+    ------
+    DataError
+        CPI-E010 a table is missing, E038 only one group has participants, E045 a name is not
+        known, E047 there is no protocol.
+    """
+    protocol = require_protocol(trial)
+    requirements = _find_requirements(protocol, population)
+    people = list_people(trial)
+    reference = _resolve_baseline(trial, measure, baseline)
+    exposure = classify_exposure(trial, people, protocol.contrast)
+    columns = {"outcome": pick_measure(trial, f"{measure}@{timepoint}").reindex(people.index)}
+    reasons = {"outcome": f"{measure}@{timepoint} is missing"}
+    if reference is not None:
+        columns["baseline"] = pick_measure(trial, reference).reindex(people.index)
+        reasons["baseline"] = f"{reference} is missing"
+    for name in covariates:
+        columns[name_column(name)] = pick_covariate(trial, people, name)
+        reasons[name_column(name)] = f"{name} is missing"
+    conditions = {"not in a group that is compared": exposure == UNCLASSIFIED}
+    for name in requirements:
+        missing = pick_measure(trial, name).reindex(people.index).isna()
+        conditions[f"not in the population: {name} is missing"] = missing
+    for name, column in columns.items():
+        conditions.setdefault(reasons[name], column.isna())
+    first_reason = _find_first_reason(conditions, people.index)
+    data = pd.DataFrame(
+        {
+            "agency_id": people["agency_id"].astype("str"),
+            "exposure": exposure,
+            "exposure_target": (exposure == protocol.contrast.target).astype("float64"),
+            **columns,
+        }
+    )[first_reason == ANALYSED].reset_index()
+    _require_both_groups(data, protocol.contrast)
+    label, unit, is_higher_better = _look_up(trial, measure)
+    timepoints = trial.table("timepoints").set_index("timepoint")
+    return AnalysisSet(
+        data=data,
+        flow=_build_flow(exposure, first_reason, list(conditions), protocol.contrast),
+        measure=measure,
+        timepoint=timepoint,
+        baseline=reference,
+        covariates=tuple(name_column(name) for name in covariates),
+        contrast=protocol.contrast,
+        population=population,
+        requirements=requirements,
+        label=label,
+        unit=unit,
+        is_higher_better=is_higher_better,
+        months=float(timepoints.loc[timepoint, "months"]),
+        confidence_level=protocol.confidence_level,
+        notes=_write_notes(first_reason, protocol.contrast),
+    )
+
+
+def _find_requirements(protocol: Protocol, population: str) -> tuple[str, ...]:
+    if population == "observed":
+        return ()
+    if population not in protocol.populations:
+        raise DataError(
+            Fault(
+                code="CPI-E045",
+                rule=f"the population {population} is not defined",
+                cure="name a population of the protocol",
+                allowed=", ".join(["observed", *protocol.populations]),
+            )
+        )
+    return protocol.populations[population]
+
+
+def _resolve_baseline(trial: TrialData, measure: str, baseline: str) -> str | None:
+    if baseline == "none":
+        return None
+    if baseline == "same":
+        return f"{measure}@{find_baseline(trial)}"
+    if "@" not in baseline:
+        raise DataError(
+            Fault(
+                code="CPI-E045",
+                rule=f"the baseline {baseline} is not understood",
+                cure="choose one of the allowed forms",
+                allowed="same, none, measure@timepoint",
+            )
+        )
+    return baseline
+
+
+def _find_first_reason(conditions: dict[str, pd.Series], people: pd.Index) -> pd.Series:
+    """Return, for each participant, the first condition that holds, or ``analysed``."""
+    result = pd.Series(ANALYSED, index=people, dtype=object)
+    for reason, holds in conditions.items():
+        result = result.mask((result == ANALYSED) & holds, reason)
+    return result
+
+
+def _build_flow(
+    exposure: pd.Series, first_reason: pd.Series, order: list[str], contrast: Contrast
+) -> pd.DataFrame:
+    groups = [contrast.target, contrast.reference]
+    if (exposure == UNCLASSIFIED).any():
+        groups.append(UNCLASSIFIED)
+    pairs = pd.Series(1, index=[first_reason, exposure]).groupby(level=[0, 1]).sum()
+    counts = {(str(reason), str(group)): int(n) for (reason, group), n in pairs.items()}
+    recruited = exposure.value_counts()
+    steps = [reason for reason in order if reason in set(first_reason)]
+    rows = [(RECRUITED, group, int(recruited.get(group, 0))) for group in groups]
+    rows += [
+        (reason, group, counts.get((reason, group), 0))
+        for reason in [*steps, ANALYSED]
+        for group in groups
+    ]
+    return pd.DataFrame(rows, columns=["reason", "group", "n"])
+
+
+def _require_both_groups(data: pd.DataFrame, contrast: Contrast) -> None:
+    empty = [
+        group
+        for group in (contrast.target, contrast.reference)
+        if not (data["exposure"] == group).any()
+    ]
+    if empty:
+        raise DataError(
+            Fault(
+                code="CPI-E038",
+                rule=f"nobody who can be analysed is in: {', '.join(empty)}",
+                cure="check the names of the groups in the protocol and the missing values",
+            )
+        )
+
+
+def _look_up(trial: TrialData, measure: str) -> tuple[str, str | None, bool | None]:
+    """Return label, unit and direction of a measure, as far as the dictionary has them."""
+    if not trial.has_table("measures"):
+        return measure, None, None
+    table = trial.table("measures").set_index("measure")
+    if measure not in table.index:
+        return measure, None, None
+    row = table.loc[measure].to_dict()
+
+    def text(column: str) -> str | None:
+        value = row.get(column)
+        return None if value is None or pd.isna(value) or not str(value).strip() else str(value)
+
+    higher = row.get("is_higher_better")
+    direction = None if higher is None or pd.isna(higher) else bool(higher)
+    return text("label") or measure, text("unit"), direction
+
+
+def _write_notes(reasons: pd.Series, contrast: Contrast) -> tuple[str, ...]:
+    counts = reasons[reasons != ANALYSED].value_counts()
+    notes = []
+    if len(counts):
+        parts = "; ".join(f"{reason}: {counts[reason]}" for reason in sorted(counts.index))
+        notes.append(f"{counts.sum()} of {len(reasons)} participants are left out ({parts}).")
+    if contrast.variable != "arm":
+        notes.append(f"Compared are {describe_exposure(contrast)}. {MEASURED_NOTE}")
+    return tuple(notes)

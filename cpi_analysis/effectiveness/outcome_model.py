@@ -1,0 +1,221 @@
+"""The difference in one outcome between the two groups, adjusted for baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from cpi_analysis.effectiveness.analysis_set import AnalysisSet
+from cpi_analysis.effectiveness.exposure import describe_exposure
+from cpi_analysis.effectiveness.figures import draw_intervals
+from cpi_analysis.effectiveness.mixed_models import (
+    DegreesOfFreedom,
+    MixedModelResult,
+    fit_mixed_model,
+)
+from cpi_analysis.inference.kenward_roger import Information
+from cpi_analysis.results import Result, format_value
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+EXPOSURE = "exposure_target"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class OutcomeModelResult(Result):
+    """Adjusted difference in one outcome, target minus reference.
+
+    Parameters
+    ----------
+    measure, timepoint, label, unit
+        The outcome.
+    target, reference
+        The groups.
+    model
+        The fitted model, with every coefficient and the variances.
+    flow
+        Who was left out and why: ``reason``, ``group``, ``n``.
+    """
+
+    title: ClassVar[str] = "Adjusted difference"
+
+    measure: str
+    timepoint: str
+    label: str
+    unit: str | None
+    target: str
+    reference: str
+    model: MixedModelResult
+    flow: pd.DataFrame
+
+    @property
+    def agency_variance(self) -> float:
+        """Variance between agencies."""
+        return self.model.agency_variance
+
+    @property
+    def residual_variance(self) -> float:
+        """Variance within agencies."""
+        return self.model.residual_variance
+
+    @property
+    def icc(self) -> float:
+        """Share of the adjusted variance that lies between agencies."""
+        return self.model.icc
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether the variance between agencies was estimated as zero."""
+        return self.model.is_singular
+
+    def glance(self) -> pd.DataFrame:
+        """Return one row with the scalars of the result and of its model."""
+        mine, model = super().glance(), self.model.glance()
+        extra = [column for column in model.columns if column not in mine.columns]
+        return mine.join(model[extra])
+
+    def summary(self) -> str:
+        """Return the difference and its interval, in one sentence."""
+        row = self.estimates.iloc[0].to_dict()
+        estimate, low, high = (row[name] for name in ("estimate", "conf_low", "conf_high"))
+        p_value = format_value(row["p_value"], "p_value")
+        p_value = p_value if p_value.startswith("<") else f"= {p_value}"
+        facts = (
+            f"({self.confidence_level:.0%} CI {format_value(low)} to {format_value(high)}, "
+            f"p {p_value}; {self.n_participants} participants in {self.n_agencies} agencies)"
+        )
+        if low > 0 or high < 0:
+            direction = "higher" if estimate > 0 else "lower"
+            return (
+                f"{self.label} at {self.timepoint} was {self._amount(abs(estimate))} {direction} "
+                f"in the {self.target} than in the {self.reference} group {facts}."
+            )
+        return (
+            f"{self.label} at {self.timepoint}: the {self.target} group differed from the "
+            f"{self.reference} group by {self._amount(estimate)} {facts}; the data are compatible "
+            f"with effects from {format_value(low)} to {format_value(high)}."
+        )
+
+    def _amount(self, value: float) -> str:
+        return format_value(value) + (f" {self.unit}" if self.unit else "")
+
+    def _draw(self, ax: Axes) -> None:
+        rows = self.estimates
+        unit = f", {self.unit}" if self.unit else ""
+        draw_intervals(
+            ax,
+            labels=[f"{self.label}\n{self.timepoint}"],
+            estimates=rows["estimate"].to_numpy(),
+            low=rows["conf_low"].to_numpy(),
+            high=rows["conf_high"].to_numpy(),
+            title=f"{self.target} minus {self.reference}{unit} ({self.confidence_level:.0%} CI)",
+        )
+
+
+def fit_outcome_model(
+    analysis_set: AnalysisSet,
+    *,
+    df: DegreesOfFreedom = "kenward_roger",
+    information: Information = "expected",
+    confidence_level: float | None = None,
+) -> OutcomeModelResult:
+    """Estimate the adjusted difference in an outcome, target minus reference.
+
+    Estimand: the difference in mean outcome at the timepoint between the groups, for
+    participants alike in baseline and covariates, in those observed.
+
+    Parameters
+    ----------
+    analysis_set
+        From :func:`build_analysis_set`.
+    df, information
+        See :func:`fit_mixed_model`.
+    confidence_level
+        Level of the interval; None takes the protocol's.
+
+    Returns
+    -------
+    OutcomeModelResult
+        One row: the difference in the unit of the measure. All coefficients are in ``.model``.
+
+    Raises
+    ------
+    ModelError
+        See :func:`fit_mixed_model`.
+
+    Notes
+    -----
+    Analysis of covariance with a random intercept per agency:
+    ``outcome = a + d exposure + b baseline + covariates + u[agency] + e``; reported is ``d``.
+
+    References
+    ----------
+    Twisk J, et al. (2018). Different ways to estimate treatment effects in randomised
+    controlled trials. Contemporary Clinical Trials Communications 10, 80-85.
+    """
+    level = analysis_set.confidence_level if confidence_level is None else confidence_level
+    columns = [EXPOSURE, *(["baseline"] if analysis_set.baseline else []), *analysis_set.covariates]
+    model = fit_mixed_model(
+        analysis_set.data,
+        formula="outcome ~ " + " + ".join(map(_quote, columns)),
+        random={"agency_id": "1"},
+        df=df,
+        information=information,
+        confidence_level=level,
+    )
+    contrast = analysis_set.contrast
+    row = model.estimates[model.estimates["term"] == EXPOSURE].drop(columns="term")
+    row.insert(0, "measure", analysis_set.measure)
+    row.insert(1, "timepoint", analysis_set.timepoint)
+    row.insert(2, "contrast", f"{contrast.target} minus {contrast.reference}")
+    return OutcomeModelResult(
+        estimates=row.assign(n=model.n_participants, n_agencies=model.n_agencies),
+        n_participants=model.n_participants,
+        n_agencies=model.n_agencies,
+        method=f"Linear mixed model with an intercept per agency, {model.method}",
+        confidence_level=level,
+        estimand=_state_estimand(analysis_set),
+        notes=(*analysis_set.notes, *model.notes, *_count_agencies(analysis_set)),
+        measure=analysis_set.measure,
+        timepoint=analysis_set.timepoint,
+        label=analysis_set.label,
+        unit=analysis_set.unit,
+        target=contrast.target,
+        reference=contrast.reference,
+        model=model,
+        flow=analysis_set.flow,
+    )
+
+
+def _quote(column: str) -> str:
+    return column if column.isidentifier() else f"`{column}`"
+
+
+def _state_estimand(analysis_set: AnalysisSet) -> str:
+    """Return population, variable, intercurrent events and summary measure in one sentence."""
+    given = [analysis_set.baseline] if analysis_set.baseline else []
+    given += [name.replace("_at_", "@") for name in analysis_set.covariates]
+    alike = f"of the same {', '.join(given)}" if given else "without adjustment"
+    who = "participants with these observed"
+    if analysis_set.requirements:
+        who += f" and {', '.join(analysis_set.requirements)} observed"
+    taking = (
+        "whether or not they took up or stayed with the intervention"
+        if analysis_set.contrast.variable == "arm"
+        else "an observed exposure, without a claim that it caused the difference"
+    )
+    return (
+        f"Difference in mean {analysis_set.measure} at {analysis_set.timepoint} "
+        f"({analysis_set.months:g} months) between {describe_exposure(analysis_set.contrast)}, "
+        f"target minus reference, for participants {alike}; population: {who}; {taking}; "
+        "missing outcomes are taken to be missing at random given what is adjusted for."
+    )
+
+
+def _count_agencies(analysis_set: AnalysisSet) -> tuple[str, ...]:
+    counts = analysis_set.data.groupby("exposure")["agency_id"].nunique()
+    contrast = analysis_set.contrast
+    parts = [f"{group} {counts[group]}" for group in (contrast.target, contrast.reference)]
+    return (f"Agencies with participants analysed: {', '.join(parts)}.",)

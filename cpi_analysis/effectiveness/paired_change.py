@@ -1,0 +1,165 @@
+"""Change from baseline in everybody, without a comparison."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from cpi_analysis.effectiveness.analysis_set import AnalysisSet
+from cpi_analysis.effectiveness.figures import draw_intervals
+from cpi_analysis.errors import Fault, ModelError
+from cpi_analysis.results import Result, format_value
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: A standard deviation and an interval need at least this many.
+FEWEST = 3
+CLUSTER_NOTE = (
+    "Participants are taken as independent: the agencies are ignored, and the interval is too "
+    "narrow if agencies differ in change."
+)
+NO_COMPARISON_NOTE = (
+    "There is no comparison: change may come from time, from regression to the mean or from who "
+    "was followed up. It is no estimate of an effect of the intervention."
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class PairedChangeResult(Result):
+    """Mean change from baseline, in all participants and by group."""
+
+    title: ClassVar[str] = "Change from baseline"
+
+    label: str
+    unit: str | None
+
+    def summary(self) -> str:
+        """Return the mean change in all participants, in one sentence."""
+        row = self.estimates.iloc[0].to_dict()
+        unit = f" {self.unit}" if self.unit else ""
+        return (
+            f"{self.label} changed by {format_value(row['estimate'])}{unit} on average from "
+            f"baseline to {row['timepoint']} ({self.confidence_level:.0%} CI "
+            f"{format_value(row['conf_low'])} to {format_value(row['conf_high'])}; "
+            f"{self.n_participants} participants, agencies ignored, no comparison)."
+        )
+
+    def _draw(self, ax: Axes) -> None:
+        rows = self.estimates
+        draw_intervals(
+            ax,
+            labels=list(rows["group"]),
+            estimates=rows["estimate"].to_numpy(),
+            low=rows["conf_low"].to_numpy(),
+            high=rows["conf_high"].to_numpy(),
+            title=f"Mean change in {self.label} ({self.confidence_level:.0%} CI)",
+        )
+
+
+def estimate_paired_change(
+    analysis_set: AnalysisSet, *, confidence_level: float | None = None
+) -> PairedChangeResult:
+    """Estimate the mean change from baseline, as the published pre-post tests did.
+
+    Estimand: the mean of outcome minus baseline in those who have both.
+
+    Parameters
+    ----------
+    analysis_set
+        With the baseline of the same measure.
+    confidence_level
+        Level of the intervals; None takes the protocol's.
+
+    Returns
+    -------
+    PairedChangeResult
+        A row for all participants and one per group: mean change, paired t test, and the
+        standardised change ``dz`` (mean change over its standard deviation) with Hedges'
+        correction for small samples.
+
+    Raises
+    ------
+    ModelError
+        CPI-M001 fewer than three participants, M003 everybody changed by the same, M004 the
+        set has no baseline of the same measure.
+
+    References
+    ----------
+    Lakens D (2013). Calculating and reporting effect sizes to facilitate cumulative science.
+    Frontiers in Psychology 4, 863, equations 7 and 4.
+    """
+    level = analysis_set.confidence_level if confidence_level is None else confidence_level
+    if analysis_set.baseline is None or not analysis_set.baseline.startswith(
+        f"{analysis_set.measure}@"
+    ):
+        raise _fault("CPI-M004", "the set has no baseline of the same measure", "use baseline=same")
+    data = analysis_set.data.assign(change=lambda d: d["outcome"] - d["baseline"])
+    contrast = analysis_set.contrast
+    groups = {"all": data["change"]}
+    groups |= {
+        name: data.loc[data["exposure"] == name, "change"]
+        for name in (contrast.target, contrast.reference)
+    }
+    rows = [
+        {
+            "measure": analysis_set.measure,
+            "timepoint": analysis_set.timepoint,
+            "group": name,
+            **_estimate(change.to_numpy(), level),
+        }
+        for name, change in groups.items()
+        if name == "all" or len(change) >= FEWEST
+    ]
+    small = [name for name, change in groups.items() if len(change) < FEWEST]
+    notes = [f"No row for {name}: fewer than {FEWEST} participants." for name in small]
+    return PairedChangeResult(
+        estimates=pd.DataFrame(rows),
+        n_participants=analysis_set.n_participants,
+        n_agencies=analysis_set.n_agencies,
+        method="Paired t test, ignoring agencies",
+        confidence_level=level,
+        estimand=(
+            f"Mean change in {analysis_set.measure} from {analysis_set.baseline.partition('@')[2]} "
+            f"to {analysis_set.timepoint} in participants who have both."
+        ),
+        notes=(NO_COMPARISON_NOTE, CLUSTER_NOTE, *notes, *analysis_set.notes),
+        label=analysis_set.label,
+        unit=analysis_set.unit,
+    )
+
+
+def _fault(code: str, rule: str, cure: str) -> ModelError:
+    return ModelError(Fault(code=code, rule=rule, cure=cure))
+
+
+def _estimate(
+    change: np.ndarray[tuple[int], np.dtype[np.float64]], level: float
+) -> dict[str, float]:
+    """Return the row of one group; pingouin tests, the interval is ours (its is rounded)."""
+    import pingouin
+    from scipy import stats
+
+    if len(change) < FEWEST:
+        raise _fault("CPI-M001", "fewer than three participants have both", "analyse more of them")
+    if np.ptp(change) == 0:
+        raise _fault("CPI-M003", "everybody changed by the same", "check outcome and baseline")
+    test = pingouin.ttest(change, 0.0, confidence=level).iloc[0]
+    mean, df = float(change.mean()), float(len(change) - 1)
+    std_error = float(change.std(ddof=1) / np.sqrt(len(change)))
+    reach = float(stats.t.ppf((1 + level) / 2, df)) * std_error
+    return {
+        "n": len(change),
+        "estimate": mean,
+        "std_error": std_error,
+        "df": df,
+        "statistic": float(test["T"]),
+        "p_value": float(test.filter(regex="^p.val$").iloc[0]),
+        "conf_low": mean - reach,
+        "conf_high": mean + reach,
+        "effect_size_dz": float(pingouin.compute_effsize(change, 0.0, eftype="cohen")),
+        "effect_size_hedges": float(pingouin.compute_effsize(change, 0.0, eftype="hedges")),
+    }
