@@ -1,1 +1,35 @@
-"""Is it worth its cost: costs, QALYs, incremental analysis and acceptability."""
+"""Unit costs, costs and QALYs, joint draws, and the decision they support."""
+
+from cpi_analysis.economics.acceptability import AcceptabilityResult, compute_acceptability
+from cpi_analysis.economics.costs import CostResult, compute_costs
+from cpi_analysis.economics.cross_check import IncrementalModelsResult, fit_incremental_models
+from cpi_analysis.economics.economic_set import EconomicSet, build_economic_set
+from cpi_analysis.economics.evaluation import EconomicEvaluation, estimate_planned_evaluation
+from cpi_analysis.economics.fieller import FiellerResult, estimate_fieller_interval
+from cpi_analysis.economics.incremental import estimate_incremental
+from cpi_analysis.economics.incremental_result import IncrementalResult
+from cpi_analysis.economics.measures import derive_economic_measures
+from cpi_analysis.economics.outcomes import compute_eq5d_utility, compute_qalys
+from cpi_analysis.economics.ratio import IcerResult, compute_icer
+
+__all__ = [
+    "AcceptabilityResult",
+    "CostResult",
+    "EconomicEvaluation",
+    "EconomicSet",
+    "FiellerResult",
+    "IcerResult",
+    "IncrementalModelsResult",
+    "IncrementalResult",
+    "build_economic_set",
+    "compute_acceptability",
+    "compute_costs",
+    "compute_eq5d_utility",
+    "compute_icer",
+    "compute_qalys",
+    "derive_economic_measures",
+    "estimate_fieller_interval",
+    "estimate_incremental",
+    "estimate_planned_evaluation",
+    "fit_incremental_models",
+]

@@ -1,0 +1,210 @@
+"""Who enters the economic evaluation, and who is left out for what reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from cpi_analysis.economics.measures import (
+    FOLLOW_UP_COST,
+    QALY,
+    name_cost,
+    name_utility,
+    pivot_measure,
+    read_protocol,
+)
+from cpi_analysis.errors import DataError, Fault
+
+if TYPE_CHECKING:
+    from cpi_analysis.io.protocol import Contrast, EconomicPlan
+    from cpi_analysis.io.trial import TrialData
+
+_FIXED = ("participant_id", "agency_id", "exposure", "exposure_target", "follow_up_cost", "effect")
+_NO_GROUP = "no group"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EconomicSet:
+    """Participants with complete data for the economic evaluation.
+
+    Parameters
+    ----------
+    data
+        ``participant_id, agency_id, exposure`` (label of the group), ``exposure_target`` (1.0
+        target, 0.0 reference), ``follow_up_cost`` (GBP), ``effect``, ``baseline_cost`` and
+        ``baseline_effect`` when the plan adjusts for them, covariates.
+    flow
+        ``group, reason, n``: recruited, left out for each reason (the first that applies), and
+        analysed.
+    covariates
+        Columns of the cost equation and of the effect equation.
+    plan, contrast, confidence_level
+        From the protocol.
+    effect_label
+        What the effect is called.
+    is_synthetic
+        The trial was simulated.
+    """
+
+    data: pd.DataFrame
+    flow: pd.DataFrame
+    covariates: Mapping[str, tuple[str, ...]]
+    plan: EconomicPlan
+    contrast: Contrast
+    confidence_level: float
+    effect_label: str
+    is_synthetic: bool
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Who was left out, in words."""
+        left_out = self.flow[~self.flow["reason"].isin(["recruited", "analysed"])]
+        if left_out.empty:
+            return ()
+        rows = zip(left_out["group"], left_out["n"], left_out["reason"], strict=True)
+        return (
+            "Left out of the economic evaluation: "
+            + "; ".join(f"{group}: {count} ({reason})" for group, count, reason in rows)
+            + ".",
+        )
+
+
+def build_economic_set(trial: TrialData) -> EconomicSet:
+    """Select the participants and variables of the economic evaluation.
+
+    Parameters
+    ----------
+    trial
+        With economic measures (see :func:`derive_economic_measures`) and a protocol.
+
+    Returns
+    -------
+    EconomicSet
+
+    Raises
+    ------
+    DataError
+        When the protocol has no economic plan, or a measure or covariate is missing.
+    """
+    protocol, plan = read_protocol(trial)
+    contrast = protocol.contrast
+    participants = trial.table("participants").merge(
+        trial.table("agencies"), on="agency_id", how="left", validate="many_to_one"
+    )
+    data = participants.set_index("participant_id").sort_index()
+    table = pd.DataFrame(index=data.index)
+    table["agency_id"] = data["agency_id"]
+    table["exposure"] = assign_groups(trial, contrast)
+    table["exposure_target"] = np.where(table["exposure"] == contrast.target, 1.0, 0.0)
+    table["follow_up_cost"] = _take(trial, FOLLOW_UP_COST, plan.cost_timepoints[-1])
+    table["effect"] = _take(trial, plan.effect, _effect_timepoint(plan))
+    if plan.adjust_for_baseline:
+        first = _first_timepoint(trial)
+        table["baseline_cost"] = _take(trial, name_cost(plan), first)
+        table["baseline_effect"] = _take_baseline_effect(trial, plan, first)
+    common = []
+    for covariate in plan.covariates:
+        name = covariate.replace("@", "_at_")
+        table[name] = _take_covariate(trial, data, covariate)
+        common.append(name)
+    table = table.reset_index()
+    return EconomicSet(
+        data=_keep_complete(table),
+        flow=_count_flow(table, (contrast.target, contrast.reference)),
+        covariates={
+            equation: (*([f"baseline_{equation}"] if plan.adjust_for_baseline else []), *common)
+            for equation in ("cost", "effect")
+        },
+        plan=plan,
+        contrast=contrast,
+        confidence_level=protocol.confidence_level,
+        effect_label="QALY" if plan.effect == QALY else _label(trial, plan.effect),
+        is_synthetic=trial.is_synthetic,
+    )
+
+
+def assign_groups(trial: TrialData, contrast: Contrast) -> pd.Series:
+    """Return the group of each participant: target, reference, or missing."""
+    participants = trial.table("participants").set_index("participant_id").sort_index()
+    if contrast.variable == "arm":
+        arms = trial.table("agencies").set_index("agency_id")["arm"]
+        group = participants["agency_id"].map(arms).astype(object)
+        return group.where(group.isin([contrast.target, contrast.reference]))
+    values = _take(trial, str(contrast.measure), str(contrast.timepoint))
+    band = pd.Series(
+        np.where(values >= contrast.cutoff, contrast.target, contrast.reference),
+        index=values.index,
+        dtype=object,
+    )
+    return band.where(values.notna())
+
+
+def _keep_complete(table: pd.DataFrame) -> pd.DataFrame:
+    return table.dropna().reset_index(drop=True)
+
+
+def _count_flow(table: pd.DataFrame, groups: tuple[str, str]) -> pd.DataFrame:
+    group = table["exposure"].fillna(_NO_GROUP)
+    reason = pd.Series("analysed", index=table.index, dtype=object)
+    checked = [column for column in table.columns if column not in _FIXED[:4]]
+    for column in reversed(checked):
+        reason = reason.mask(table[column].isna(), f"{column} missing")
+    reason = reason.mask(group == _NO_GROUP, "group missing or not compared")
+    ordered = ["group missing or not compared", *(f"{column} missing" for column in checked)]
+    rows = []
+    for name in (*groups, _NO_GROUP):
+        mine = reason[group == name]
+        if mine.empty and name == _NO_GROUP:
+            continue
+        rows.append((name, "recruited", len(mine)))
+        rows += [(name, why, int((mine == why).sum())) for why in ordered if (mine == why).any()]
+        rows.append((name, "analysed", int((mine == "analysed").sum())))
+    return pd.DataFrame(rows, columns=["group", "reason", "n"])
+
+
+def _take(trial: TrialData, measure: str, timepoint: str) -> pd.Series:
+    return pivot_measure(trial, measure, (timepoint,))[timepoint]
+
+
+def _effect_timepoint(plan: EconomicPlan) -> str:
+    return plan.utility_timepoints[-1] if plan.effect == QALY else plan.cost_timepoints[-1]
+
+
+def _first_timepoint(trial: TrialData) -> str:
+    timepoints = trial.table("timepoints").sort_values("order")
+    return str(timepoints["timepoint"].iloc[0])
+
+
+def _take_baseline_effect(trial: TrialData, plan: EconomicPlan, first: str) -> pd.Series:
+    if plan.effect == QALY:
+        return _take(trial, name_utility(plan), plan.utility_timepoints[0])
+    return _take(trial, plan.effect, first)
+
+
+def _take_covariate(trial: TrialData, data: pd.DataFrame, covariate: str) -> pd.Series:
+    if "@" in covariate:
+        measure, timepoint = covariate.split("@", maxsplit=1)
+        return _take(trial, measure, timepoint)
+    if covariate not in data.columns:
+        raise DataError(
+            Fault(
+                code="CPI-E011",
+                table="participants",
+                column=covariate,
+                rule="a covariate is a column of participants or agencies, or measure@timepoint",
+                cure="correct covariates in the economic plan",
+            )
+        )
+    return data[covariate]
+
+
+def _label(trial: TrialData, measure: str) -> str:
+    if not trial.has_table("measures"):
+        return measure
+    measures = trial.table("measures").set_index("measure")
+    label = measures["label"].get(measure) if "label" in measures else None
+    return str(label) if isinstance(label, str) else measure
