@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cpi_analysis.errors import DataError, Fault
-from cpi_analysis.io.instruments import Instrument, load_instrument
+from cpi_analysis.io.instruments import Instrument, list_instruments, load_instrument
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +123,9 @@ def _code_items(items: pd.Series, instrument: Instrument) -> npt.NDArray[np.intp
     codes = index.get_indexer(pd.Index(items)).astype(np.intp)
     if instrument.answers_from == instrument.id:
         return np.where(codes < 0, -2, codes)
+    if instrument.answers_from not in list_instruments():
+        # The longer form is a user's own file: it is checked when it is scored itself.
+        return codes
     longer = load_instrument(instrument.answers_from).item_ids
     return np.where(codes >= 0, codes, np.where(items.isin(longer).to_numpy(bool), -1, -2))
 
