@@ -164,9 +164,7 @@ def _add(trial: TrialData, measure: str, make: Callable[[], pd.DataFrame]) -> Tr
             "is_higher_better": pd.array([is_higher_better], dtype="boolean"),
         }
     )
-    is_described = trial.has_table("measures") and measure in set(
-        trial.table("measures")["measure"]
-    )
+    described = set(trial.table("measures")["measure"]) if trial.has_table("measures") else set()
     return trial.with_measurements(
         values[[*_KEY, "measure", "value"]], measures=None if measure in described else row
     )

@@ -87,7 +87,8 @@ def solve_replicates(
 
     Notes
     -----
-    Replicate r solves (Σ_g w_rg X_g'X_g) β = Σ_g w_rg X_g'y_g.
+    Replicate r solves (Σ_g w_rg X_g'X_g) β = Σ_g w_rg X_g'y_g. Every replicate must leave the
+    design of full rank: see :func:`find_solvable`.
     """
     coefficients = np.empty((weights.shape[0], products.moment.shape[1]))
     for rows in _iterate_chunks(weights.shape[0], chunk_size):
