@@ -80,7 +80,7 @@ def build_answer_matrix(
         *_find_unknown(table["item"], item_codes, rows, instrument),
         *_find_repeated(unit_codes, item_codes, rows),
         *_find_text(is_number, rows, answer),
-        *_find_outside(answers, item_codes, rows, instrument),
+        *_find_outside(answers, item_codes, rows, instrument, answer),
     ]
     not_applicable = _not_applicable(table, answers)
     faults += _find_inapplicable(not_applicable, item_codes, rows, instrument)
@@ -202,6 +202,7 @@ def _find_outside(
     codes: npt.NDArray[np.intp],
     rows: npt.NDArray[np.int64],
     instrument: Instrument,
+    column: str,
 ) -> list[Fault]:
     items = instrument.items
     low = np.array([item.minimum for item in items], dtype=np.float64)
@@ -212,9 +213,9 @@ def _find_outside(
     return [
         Fault(
             code="CPI-E036",
-            column=items[code].id,
+            column=column,
             rows=_numbers(rows, wrong & (codes == code)),
-            rule="an answer is outside the range of its item",
+            rule=f"an answer to {items[code].id} is outside the range of the item",
             allowed=f"whole numbers from {items[code].minimum} to {items[code].maximum}, or empty",
             cure="correct the answer, or declare the code that stands for missing",
         )

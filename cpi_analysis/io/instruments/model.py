@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -208,12 +209,12 @@ class Instrument(Sourced):
             raise ValueError("\n".join(problems))
         return self
 
-    @property
+    @cached_property
     def items(self) -> tuple[Item, ...]:
         """The items, in the order of the file."""
         return tuple(item for item_set in self.item_sets for item in item_set.expand())
 
-    @property
+    @cached_property
     def item_ids(self) -> tuple[str, ...]:
         """The ids of the items, in the order of the file."""
         return tuple(item for item_set in self.item_sets for item in item_set.ids)
