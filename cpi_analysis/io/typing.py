@@ -1,0 +1,187 @@
+"""Text becomes typed columns as the schema says; nothing is guessed."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cpi_analysis.errors import Fault
+from cpi_analysis.io.schemas.conform import DATE_DTYPE, TEXT_DTYPE
+from cpi_analysis.io.schemas.fields import EARLIEST_DATE, LATEST_DATE
+from cpi_analysis.io.schemas.specs import ColumnSpec, TableSpec
+from cpi_analysis.io.schemas.validation import FaultMaker
+from cpi_analysis.io.schemas.wording import NOT_OF_KIND, say_allowed
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBER_CHARACTERS = re.compile(r"[0-9.eE+|-]*")
+_ISO_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+MissingCodes = Sequence[str] | Mapping[str, Sequence[str]]
+Read = tuple[Any, dict[str, np.ndarray]]
+
+
+def type_table(
+    text: pd.DataFrame,
+    *,
+    spec: TableSpec,
+    missing_codes: MissingCodes = (),
+    date_format: str | None = None,
+    file: str | None = None,
+    row_numbers: Sequence[int] | np.ndarray | None = None,
+) -> tuple[pd.DataFrame, tuple[Fault, ...]]:
+    """Return the table with each column in the type that ``spec`` gives it.
+
+    Parameters
+    ----------
+    text
+        Cells as text, exactly as in the file; an empty text or NaN is missing. Columns that
+        ``spec`` does not have are passed through: :func:`check_table` refuses them.
+    spec
+        What the table holds.
+    missing_codes
+        Texts that mean missing, for all columns; or for a column its texts, where the key
+        ``"*"`` stands for all columns.
+    date_format
+        How dates are written, as ``strptime`` has it (``"%d/%m/%Y"``); ISO dates when None.
+    file, row_numbers
+        For the faults: the file, and one row number per row (positions from 1 when None).
+
+    Returns
+    -------
+    tuple of DataFrame and tuple of Fault
+        A cell that cannot be read is missing, and named in a fault. Ranges are checked later,
+        with the whole table.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from cpi_analysis.io.schemas import table_spec
+    >>> text = pd.DataFrame({"timepoint": ["baseline"], "months": ["0"], "order": ["1.0"]})
+    >>> typed, faults = type_table(text, spec=table_spec("timepoints"))
+    >>> typed.loc[0, "order"], faults
+    (np.int64(1), ())
+    """
+    maker = FaultMaker(spec.name, file=file, rows=row_numbers)
+    columns: dict[str, pd.Series[Any]] = {}
+    faults: list[Fault] = []
+    for name in text.columns:
+        cells = text[name].reset_index(drop=True)
+        if name not in spec.column_names:
+            columns[name] = cells
+            continue
+        column = spec.column(name)
+        is_missing = _find_missing(cells, _codes_for(name, missing_codes))
+        typed, broken = _read_column(cells, is_missing, column, date_format)
+        columns[name] = typed
+        for code, rows in sorted(broken.items()):
+            if rows.any():
+                allowed = say_allowed(column)
+                faults.append(maker.fault(code, column=name, broken=rows, allowed=allowed))
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(text))), tuple(faults)
+
+
+def _codes_for(name: str, codes: MissingCodes) -> list[str]:
+    if isinstance(codes, Mapping):
+        return [*codes.get("*", ()), *codes.get(name, ())]
+    return list(codes)
+
+
+def _find_missing(cells: pd.Series[Any], codes: Iterable[str]) -> np.ndarray:
+    return (cells.isna() | cells.isin(["", *codes])).to_numpy(dtype=bool)
+
+
+def _read_column(
+    cells: pd.Series[Any], is_missing: np.ndarray, column: ColumnSpec, date_format: str | None
+) -> Read:
+    if column.kind in ("identifier", "category", "text"):
+        labels = cells.mask(is_missing) if is_missing.any() else cells
+        return labels.astype(TEXT_DTYPE), {}
+    if column.kind == "number":
+        return _read_numbers(cells, is_missing)
+    if column.kind == "integer":
+        return _read_integers(cells, is_missing)
+    if column.kind == "boolean":
+        values, bad = _read_each(cells, is_missing, lambda cell: _TRUTH.get(cell.lower()))
+        typed = pd.Series(pd.array(values, dtype="boolean"), name=cells.name)
+        return typed, {NOT_OF_KIND["boolean"]: bad}
+    return _read_dates(cells, is_missing, date_format)
+
+
+def _parse_numbers(texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers, and which texts are not finite numbers in plain digits."""
+    joined = "|".join(texts)
+    if _NUMBER_CHARACTERS.fullmatch(joined) and joined.count("|") == max(len(texts) - 1, 0):
+        try:
+            values = texts.astype(float)
+        except ValueError:
+            pass
+        else:
+            bad = np.isinf(values)
+            return np.where(bad, np.nan, values), bad
+    good = np.array([bool(_NUMBER.fullmatch(cell)) for cell in texts], dtype=bool)
+    values = np.full(len(texts), np.nan)
+    values[good] = texts[good].astype(float)
+    bad = ~good | np.isinf(values)
+    return np.where(bad, np.nan, values), bad
+
+
+def _number_parts(cells: pd.Series[Any], is_missing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    values = np.full(len(cells), np.nan)
+    bad = np.zeros(len(cells), dtype=bool)
+    texts = cells.to_numpy(dtype=object)[~is_missing]
+    values[~is_missing], bad[~is_missing] = _parse_numbers(texts)
+    return values, bad
+
+
+def _read_numbers(cells: pd.Series[Any], is_missing: np.ndarray) -> Read:
+    values, bad = _number_parts(cells, is_missing)
+    return pd.Series(values, name=cells.name), {"CPI-E020": bad}
+
+
+def _read_integers(cells: pd.Series[Any], is_missing: np.ndarray) -> Read:
+    values, bad = _number_parts(cells, is_missing)
+    # Beyond 2**53 neighbouring whole numbers are the same float.
+    fraction = (np.floor(values) != values) & ~np.isnan(values) | (np.abs(values) > 2.0**53)
+    whole = pd.Series(np.where(fraction, np.nan, values), name=cells.name).astype("Int64")
+    return whole, {"CPI-E020": bad, "CPI-E021": fraction}
+
+
+def _read_each(
+    cells: pd.Series[Any], is_missing: np.ndarray, read: Callable[[str], Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what ``read`` makes of each different text, and where it made nothing of it."""
+    codes, unique = pd.factorize(cells.mask(is_missing).astype(object))
+    parsed = np.empty(len(unique) + 1, dtype=object)
+    parsed[:-1] = [read(str(text)) for text in unique]
+    nothing = np.array([value is None for value in parsed])
+    return parsed[codes], nothing[codes] & (codes >= 0)
+
+
+def _read_dates(cells: pd.Series[Any], is_missing: np.ndarray, date_format: str | None) -> Read:
+    days, bad = _read_each(cells, is_missing, lambda cell: _read_day(cell, date_format))
+    typed = pd.Series(pd.array(days, dtype=DATE_DTYPE), name=cells.name)
+    early, late = EARLIEST_DATE.to_datetime64(), LATEST_DATE.to_datetime64()
+    impossible = ((typed < early) | (typed > late)).to_numpy(dtype=bool)
+    return typed.mask(impossible), {"CPI-E022": bad, "CPI-E028": impossible}
+
+
+def _read_day(cell: str, date_format: str | None) -> np.datetime64 | None:
+    try:
+        if date_format is None:
+            match = _ISO_DATE.fullmatch(cell)
+            if match is None:
+                return None
+            day = datetime.date(*map(int, match.groups()))
+        elif not cell.isascii():
+            return None
+        else:
+            day = datetime.datetime.strptime(cell, date_format).date()  # noqa: DTZ007
+    except ValueError:
+        return None
+    return np.datetime64(day, "us")
