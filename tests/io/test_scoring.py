@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 
 from cpi_analysis.errors import DataError
 from cpi_analysis.io.instruments import Instrument, MissingRule, load_instrument
+from cpi_analysis.io.protocol import Contrast, OutcomePlan, Protocol
 from cpi_analysis.io.scoring import (
     build_measures,
     compute_agency_scores,
@@ -24,6 +24,7 @@ from cpi_analysis.io.scoring import (
     derive_scores,
 )
 from cpi_analysis.io.scoring_rules import reverse_answers, score_answers
+from cpi_analysis.io.trial import TrialData, build_trial
 
 # Sums of weights with three or four decimals: only the order of additions may differ.
 EXACT = 1e-12
@@ -609,31 +610,29 @@ def test_score_answers_does_not_change_its_input() -> None:
     np.testing.assert_array_equal(answers, kept)
 
 
-class Trial:
-    """As much of a trial as derive_scores looks at."""
-
-    def __init__(self, tables: dict[str, pd.DataFrame], instruments: tuple[str, ...]) -> None:
-        self.tables = tables
-        self.protocol = SimpleNamespace(instruments=instruments)
-        self.measurements = pd.DataFrame()
-        self.measures = pd.DataFrame()
-
-    def has_table(self, name: str) -> bool:
-        return name in self.tables
-
-    def table(self, name: str) -> pd.DataFrame:
-        return self.tables[name].copy()
-
-    def with_measurements(self, values: pd.DataFrame, *, measures: pd.DataFrame) -> Trial:
-        new = Trial(self.tables, self.protocol.instruments)
-        new.measurements, new.measures = values, measures
-        return new
+def plan_of(*instruments: str) -> Protocol:
+    return Protocol(
+        contrast=Contrast(variable="arm", target="intervention", reference="comparison"),
+        outcomes=(OutcomePlan(measure="wemwbs", timepoint="m9"),),
+        instruments=instruments,
+    )
 
 
-def derive(tables: dict[str, pd.DataFrame], *instruments: str) -> Trial:
-    trial: Any = Trial(tables, instruments)
-    derived: Any = derive_scores(trial)
-    return derived
+def trial_of(*instruments: str, **tables: pd.DataFrame) -> TrialData:
+    whole = {
+        "agencies": pd.DataFrame(
+            {"agency_id": ["A1", "A2"], "arm": ["intervention", "comparison"]}
+        ),
+        "participants": pd.DataFrame(
+            {"participant_id": ["P1", "P2", "P3"], "agency_id": ["A1", "A2", "A2"]}
+        ),
+        "timepoints": pd.DataFrame(
+            {"timepoint": ["baseline", "m9", "m12"], "months": [0, 9, 12], "order": [0, 1, 2]}
+        ),
+        "responses": wemwbs_answers(),
+        **tables,
+    }
+    return build_trial(whole, title="Three people", protocol=plan_of(*instruments))
 
 
 def wemwbs_answers() -> pd.DataFrame:
@@ -647,10 +646,10 @@ def wemwbs_answers() -> pd.DataFrame:
 
 
 def test_derive_scores_of_the_protocol() -> None:
-    tables = {"responses": wemwbs_answers()}
-    derived = derive(tables, "wemwbs", "swemwbs", "rg_uk", "eq5d_3l", "cpi_fidelity")
-    values = derived.measurements.set_index(["participant_id", "timepoint", "measure"])["value"]
-    assert values.to_dict() == {
+    trial = trial_of("wemwbs", "swemwbs", "rg_uk", "eq5d_3l", "cpi_fidelity")
+    derived = derive_scores(trial)
+    values = derived.table("measurements").set_index(["participant_id", "timepoint", "measure"])
+    assert values["value"].to_dict() == {
         ("P1", "baseline", "wemwbs"): 42.0,
         ("P1", "m9", "wemwbs"): 70.0,
         ("P2", "baseline", "wemwbs"): 56.0,
@@ -658,8 +657,10 @@ def test_derive_scores_of_the_protocol() -> None:
         ("P1", "m9", "swemwbs"): 35.0,
         ("P2", "baseline", "swemwbs"): 25.03,
     }
-    assert derived.measures["measure"].tolist() == ["wemwbs", "swemwbs"]
-    assert derived.measures["label"].str.endswith(("[V]", "[R]")).all()
+    measures = derived.table("measures")
+    assert sorted(measures["measure"]) == ["swemwbs", "wemwbs"]
+    assert measures["label"].str.endswith(("[V]", "[R]")).all()
+    assert not trial.has_table("measurements")
 
 
 def test_a_missed_interview_is_a_missing_score() -> None:
@@ -669,32 +670,44 @@ def test_a_missed_interview_is_a_missing_score() -> None:
             "timepoint": ["baseline", "m9", "baseline", "m9", "baseline", "m12"],
         }
     )
-    derived = derive({"responses": wemwbs_answers(), "visits": visits}, "wemwbs")
-    scores = derived.measurements
+    scores = derive_scores(trial_of("wemwbs", visits=visits)).table("measurements")
     missing = scores.loc[scores["value"].isna(), ["participant_id", "timepoint"]]
     # Nobody was asked at m12, so nothing is missing there.
-    assert missing.to_numpy().tolist() == [["P2", "m9"], ["P3", "baseline"]]
+    assert sorted(missing.to_numpy().tolist()) == [["P2", "m9"], ["P3", "baseline"]]
     assert len(scores) == 5
 
 
 def test_the_dictionary_of_the_trial_comes_first() -> None:
-    measures = pd.DataFrame({"measure": ["wemwbs"], "label": ["Our own label"]})
-    tables = {"responses": wemwbs_answers(), "measures": measures}
-    derived = derive(tables, "wemwbs", "swemwbs")
-    assert derived.measures["measure"].tolist() == ["swemwbs"]
+    own = build_measures("wemwbs").assign(label="Our own label")
+    derived = derive_scores(trial_of("wemwbs", "swemwbs", measures=own))
+    labels = derived.table("measures").set_index("measure")["label"]
+    assert labels["wemwbs"] == "Our own label"
+    assert labels["swemwbs"].startswith("Mental well-being")
+
+
+def test_a_score_that_exists_already_is_not_replaced() -> None:
+    derived = derive_scores(trial_of("wemwbs"))
+    with pytest.raises(DataError, match="CPI-E013"):
+        derive_scores(derived)
 
 
 def test_nothing_to_score_returns_the_trial() -> None:
-    trial: Any = Trial({"responses": wemwbs_answers()}, ("rg_uk",))
-    assert derive_scores(trial) is trial
-    trial = Trial({}, ("wemwbs",))
+    trial = trial_of("rg_uk")
     assert derive_scores(trial) is trial
 
 
 def test_faults_of_all_instruments_at_once() -> None:
-    items = load_instrument("spin").item_ids
-    bad = answers_of(items, {"P1": [7] * 17}).assign(instrument="spin")
+    trial = trial_of("wemwbs").with_protocol(plan_of("wemwb", "rguk"))
     with pytest.raises(DataError) as caught:
-        derive({"responses": pd.concat([wemwbs_answers(), bad])}, "wemwbs", "spin", "winwbs")
-    assert set(caught.value.codes) == {"CPI-E036", "CPI-E043"}
-    assert len(caught.value.faults) == 18
+        derive_scores(trial)
+    assert [fault.code for fault in caught.value.faults] == ["CPI-E043", "CPI-E043"]
+
+
+def test_an_instrument_of_the_user_in_a_trial(tmp_path: Path) -> None:
+    path = tmp_path / "loneliness.toml"
+    path.write_text(USER_KEY, encoding="utf-8")
+    items = ("lonely_01", "lonely_02", "lonely_03")
+    answers = answers_of(items, {"P1": [1, 1, 1], "P2": [2, 3, 3]}).assign(instrument="loneliness")
+    scores = derive_scores(trial_of(str(path), responses=answers)).table("measurements")
+    assert scores["measure"].tolist() == ["loneliness", "loneliness"]
+    assert scores["value"].tolist() == [6.0, 7.0]
