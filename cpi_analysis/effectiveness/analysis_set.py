@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -156,7 +157,7 @@ def build_analysis_set(
     )[first_reason == ANALYSED].reset_index()
     _require_both_groups(data, protocol.contrast)
     label, unit, is_higher_better = _look_up(trial, measure)
-    timepoints = trial.table("timepoints").set_index("timepoint")
+    months = trial.table("timepoints").set_index("timepoint")["months"].astype("float64")
     return AnalysisSet(
         data=data,
         flow=_build_flow(exposure, first_reason, list(conditions), protocol.contrast),
@@ -170,7 +171,7 @@ def build_analysis_set(
         label=label,
         unit=unit,
         is_higher_better=is_higher_better,
-        months=float(timepoints.loc[timepoint, "months"]),
+        months=float(months[timepoint]),
         confidence_level=protocol.confidence_level,
         notes=_write_notes(first_reason, protocol.contrast),
     )
@@ -222,15 +223,12 @@ def _build_flow(
     groups = [contrast.target, contrast.reference]
     if (exposure == UNCLASSIFIED).any():
         groups.append(UNCLASSIFIED)
-    pairs = pd.Series(1, index=[first_reason, exposure]).groupby(level=[0, 1]).sum()
-    counts = {(str(reason), str(group)): int(n) for (reason, group), n in pairs.items()}
-    recruited = exposure.value_counts()
+    counts = Counter(zip(first_reason, exposure, strict=True))
+    recruited = Counter(exposure)
     steps = [reason for reason in order if reason in set(first_reason)]
-    rows = [(RECRUITED, group, int(recruited.get(group, 0))) for group in groups]
+    rows = [(RECRUITED, group, recruited[group]) for group in groups]
     rows += [
-        (reason, group, counts.get((reason, group), 0))
-        for reason in [*steps, ANALYSED]
-        for group in groups
+        (reason, group, counts[reason, group]) for reason in [*steps, ANALYSED] for group in groups
     ]
     return pd.DataFrame(rows, columns=["reason", "group", "n"])
 

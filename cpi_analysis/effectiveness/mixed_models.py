@@ -161,7 +161,7 @@ def fit_mixed_model(
         n_agencies=fit.n_groups,
         method=f"{method}, {name}",
         confidence_level=confidence_level,
-        notes=(*notes, *_warn(fit, small)),
+        notes=(*notes, *_warn(fit, small, names)),
         formula=formula,
         agency_variance=fit.agency_variance,
         residual_variance=fit.residual_variance,
@@ -282,12 +282,13 @@ def _tabulate(
     )
 
 
-def _warn(fit: RandomInterceptFit, small: SmallSample) -> list[str]:
+def _warn(fit: RandomInterceptFit, small: SmallSample, names: list[str]) -> list[str]:
     notes = [BOUNDARY_NOTE] if fit.is_singular else []
-    if min(fit.between_df, float(small.df.min())) < FEW_DF:
+    few = [name for name, df in zip(names, small.df, strict=True) if df < FEW_DF]
+    if few:
         notes.append(
-            f"{fit.n_groups} agencies leave {fit.between_df} degrees of freedom between agencies "
-            "after the columns that are constant within them: intervals are wide and depend on "
-            "the model; adjust for fewer agency-level columns."
+            f"Fewer than {FEW_DF:g} degrees of freedom for {', '.join(few)}: {fit.n_groups} "
+            "agencies are few for the columns that are constant within them. The intervals are "
+            "wide and depend on the model; adjust for fewer agency-level columns."
         )
     return notes
