@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.io.protocol import Protocol, StrictModel
 from cpi_analysis.io.readers.raw import read_bytes
-from cpi_analysis.io.settings_faults import translate_problem, unknown_name
+from cpi_analysis.io.settings_faults import translate_problem
 
 Separator = Literal[",", ";", "\t", "|"]
 Name = Annotated[str, Field(min_length=1)]
@@ -198,9 +198,6 @@ def check_study_settings(settings: Mapping[str, Any], *, file: str = "study.toml
         raise DataError(
             translate_problem(problem, model=StudyFile, file=file) for problem in error.errors()
         ) from None
-    faults = _check_names(study, file)
-    if faults:
-        raise DataError(faults)
     return study
 
 
@@ -213,47 +210,3 @@ def _not_toml(file: str, reason: str) -> DataError:
             cure="look at the line named; texts stand in quotation marks",
         )
     )
-
-
-def _check_names(study: StudyFile, file: str) -> list[Fault]:
-    """Check that files and timepoints that are referred to are declared."""
-    faults: list[Fault] = []
-    files, timepoints = tuple(study.files), tuple(study.timepoints)
-    users: dict[str, TablePart | MeasurePart | ResponsesPart] = {
-        **{f"tables.{name}": part for name, part in study.tables.items()},
-        **{f"measures.{name}": part for name, part in study.measures.items()},
-        **{f"responses.{name}": part for name, part in study.responses.items()},
-    }
-    for place, part in users.items():
-        if part.file is not None and part.file not in study.files:
-            faults.append(unknown_name(f"{place}.file", part.file, files, "a file", file))
-        elif part.file is None and len(files) != 1 and _needs_a_file(part):
-            faults.append(
-                Fault(
-                    code="CPI-E041",
-                    file=file,
-                    rule=f"`{place}` must name its file: the study declares {len(files)}",
-                    allowed=", ".join(files) or "none is declared",
-                    cure=f"add `file` to [{place}]",
-                )
-            )
-    named: dict[str, Mapping[str, object]] = {
-        **{f"measures.{name}.columns": part.columns for name, part in study.measures.items()},
-        **{
-            f"responses.{name}.items_by_timepoint": part.items_by_timepoint
-            for name, part in study.responses.items()
-        },
-    }
-    for place, columns in named.items():
-        faults += [
-            unknown_name(place, name, timepoints, "a timepoint of [timepoints]", file)
-            for name in columns
-            if name not in study.timepoints
-        ]
-    return faults
-
-
-def _needs_a_file(part: TablePart | MeasurePart | ResponsesPart) -> bool:
-    if isinstance(part, MeasurePart):
-        return part.column is not None or bool(part.columns)
-    return True
