@@ -23,21 +23,10 @@ class AnswerMatrix:
         One row per respondent and timepoint (or target and rater), sorted.
     answers
         Units × items of the instrument, in the order of its key; NaN where missing.
-    is_not_applicable
-        Same shape: True where the item does not apply.
     """
 
     units: pd.DataFrame
     answers: npt.NDArray[np.float64]
-    is_not_applicable: npt.NDArray[np.bool_]
-
-    def take(self, chosen: npt.NDArray[np.bool_]) -> AnswerMatrix:
-        """Return the units chosen."""
-        return AnswerMatrix(
-            units=self.units.loc[chosen].reset_index(drop=True),
-            answers=self.answers[chosen],
-            is_not_applicable=self.is_not_applicable[chosen],
-        )
 
 
 def build_answer_matrix(
@@ -82,19 +71,16 @@ def build_answer_matrix(
         *_find_text(is_number, rows, answer),
         *_find_outside(answers, item_codes, rows, instrument, answer),
     ]
-    not_applicable = _not_applicable(table, answers)
-    faults += _find_inapplicable(not_applicable, item_codes, rows, instrument)
     if faults:
         raise DataError(faults)
 
     first = np.unique(unit_codes, return_index=True)[1]
     keys = table[list(units)].iloc[first].reset_index(drop=True)
     shape = (len(keys), len(instrument.item_ids))
-    matrix, inapplicable = np.full(shape, np.nan), np.zeros(shape, dtype=bool)
+    matrix = np.full(shape, np.nan)
     own = item_codes >= 0
     matrix[unit_codes[own], item_codes[own]] = answers[own]
-    inapplicable[unit_codes[own], item_codes[own]] = not_applicable[own]
-    return AnswerMatrix(units=keys, answers=matrix, is_not_applicable=inapplicable)
+    return AnswerMatrix(units=keys, answers=matrix)
 
 
 def _check_columns(table: pd.DataFrame, needed: list[str]) -> None:
@@ -128,13 +114,6 @@ def _code_items(items: pd.Series, instrument: Instrument) -> npt.NDArray[np.intp
         return codes
     longer = load_instrument(instrument.answers_from).item_ids
     return np.where(codes >= 0, codes, np.where(items.isin(longer).to_numpy(bool), -1, -2))
-
-
-def _not_applicable(table: pd.DataFrame, answers: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    if "missing_reason" not in table.columns:
-        return np.zeros(len(table), dtype=bool)
-    said = (table["missing_reason"] == "not_applicable").fillna(False).to_numpy(dtype=bool)
-    return said & np.isnan(answers)
 
 
 def _numbers(rows: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> tuple[int, ...]:
@@ -220,26 +199,4 @@ def _find_outside(
             cure="correct the answer, or declare the code that stands for missing",
         )
         for code in np.unique(codes[wrong])
-    ]
-
-
-def _find_inapplicable(
-    not_applicable: npt.NDArray[np.bool_],
-    codes: npt.NDArray[np.intp],
-    rows: npt.NDArray[np.int64],
-    instrument: Instrument,
-) -> list[Fault]:
-    allowing = np.array([item.allows_not_applicable for item in instrument.items])
-    wrong = not_applicable & (codes >= 0) & ~allowing[np.maximum(codes, 0)]
-    if not wrong.any():
-        return []
-    return [
-        Fault(
-            code="CPI-E023",
-            column="missing_reason",
-            rows=_numbers(rows, wrong),
-            rule="not_applicable is given for an item to which it does not apply",
-            allowed="not_observed, skipped",
-            cure="correct the reason, or set allows_not_applicable in a copy of the scoring key",
-        )
     ]

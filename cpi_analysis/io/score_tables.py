@@ -88,7 +88,6 @@ def build_scores(
             scale=scale,
             items=items,
             missing=_rule_for(scale, items, rule),
-            is_not_applicable=matrix.is_not_applicable[:, columns],
         )
     table = matrix.units.loc[matrix.units.index.repeat(len(scales))].reset_index(drop=True)
     measures = [scale.measure for scale in scales]

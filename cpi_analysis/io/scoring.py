@@ -25,13 +25,11 @@ if TYPE_CHECKING:
 __all__ = [
     "build_measures",
     "compute_agency_scores",
-    "compute_rating_scores",
     "compute_scores",
     "compute_utilities",
     "derive_scores",
 ]
 
-RATING_UNITS = ("target_id", "occasion", "source", "rater_id", "target_level")
 SCORE_UNITS = ("participant_id", "timepoint")
 
 
@@ -96,7 +94,7 @@ def compute_scores(
             Fault(
                 code="CPI-E045",
                 rule=f"the scales of {key.id} are about agencies, not participants",
-                cure="use compute_agency_scores or compute_rating_scores",
+                cure="use compute_agency_scores for the answers of agencies",
             )
         )
     matrix = build_answer_matrix(
@@ -139,50 +137,6 @@ def compute_agency_scores(
         scoping_answers, units=("agency_id",), answer="rating", instrument=key
     )
     return build_scores(matrix, key, scales_about(key, "agency"), missing_rule)
-
-
-def compute_rating_scores(
-    fidelity_ratings: pd.DataFrame,
-    *,
-    instrument: InstrumentLike,
-    missing_rule: MissingRuleLike | None = None,
-) -> pd.DataFrame:
-    """Return the scores of ratings, one row per target, occasion, rater and scale.
-
-    Parameters
-    ----------
-    fidelity_ratings
-        Columns ``target_id``, ``occasion``, ``source``, ``rater_id``, ``target_level``,
-        ``item``, ``rating`` and, optionally, ``missing_reason``. A rating missing because the
-        item is ``not_applicable`` is left out of the score of an item that allows it; every
-        other missing rating is a missing item.
-    instrument, missing_rule
-        As in :func:`compute_scores`.
-
-    Returns
-    -------
-    DataFrame
-        ``target_id``, ``occasion``, ``source``, ``rater_id``, ``target_level``, ``measure``,
-        ``value``: for each target the scales whose items are about its level, so that items
-        about an agency never enter the score of a participant.
-
-    Raises
-    ------
-    DataError
-        As in :func:`compute_scores`.
-    """
-    key = as_instrument(instrument)
-    matrix = build_answer_matrix(
-        fidelity_ratings, units=RATING_UNITS, answer="rating", instrument=key
-    )
-    parts = []
-    for level in ("participant", "worker", "agency"):
-        chosen = (matrix.units["target_level"] == level).to_numpy(dtype=bool)
-        if chosen.any() and (scales := scales_about(key, level)):
-            parts.append(build_scores(matrix.take(chosen), key, scales, missing_rule))
-    if not parts:
-        return build_scores(matrix, key, (), missing_rule)
-    return pd.concat(parts, ignore_index=True)
 
 
 def build_measures(instrument: InstrumentLike) -> pd.DataFrame:

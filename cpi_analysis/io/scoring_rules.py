@@ -44,7 +44,6 @@ def score_answers(
     scale: Scale,
     items: tuple[Item, ...],
     missing: MissingRule | None = None,
-    is_not_applicable: BoolArray | None = None,
 ) -> FloatArray:
     """Return the score of one scale for each row of answers.
 
@@ -57,9 +56,6 @@ def score_answers(
         The scale and its items.
     missing
         Rule for missing items; the scale's own when None.
-    is_not_applicable
-        Same shape as ``answers``: True where an item does not apply to the respondent. Such
-        an item is neither answered nor missing.
 
     Returns
     -------
@@ -68,7 +64,7 @@ def score_answers(
 
     Notes
     -----
-    With J the items that apply and A the answered ones, a ``sum`` under proration is
+    With J the items and A the answered ones, a ``sum`` under proration is
     |J| / |A| × Σ_A x_j, a ``mean`` is Σ_A x_j / |A|, and ``percent_of_range`` is
     100 / |A| × Σ_A (x_j − min_j) / (max_j − min_j). With every item answered they are the
     ordinary sum, mean and percent. ``table`` and ``weighted_sum`` need every item.
@@ -81,21 +77,11 @@ def score_answers(
         maximum=high,
         is_reversed=np.array([item.is_reversed for item in items]),
     )
-    answered = ~np.isnan(turned)
-    applies = np.ones_like(answered) if is_not_applicable is None else ~is_not_applicable
-    answered &= applies
-    scored = _has_score(answered, applies, scale.missing if missing is None else missing)
-    values = _combine(np.where(answered, turned, np.nan), low, high, scale, items)
+    rule = scale.missing if missing is None else missing
+    scored = (~np.isnan(turned)).sum(axis=1) >= rule.required(len(items))
+    values = _combine(turned, low, high, scale, items)
     # Proration divides and multiplies: 4.999999999999999 must not leave the declared range.
     return np.where(scored, np.clip(values, scale.minimum, scale.maximum), np.nan)
-
-
-def _has_score(answered: BoolArray, applies: BoolArray, rule: MissingRule) -> BoolArray:
-    # The number needed depends on how many items apply; there are few such numbers.
-    needed = np.array([rule.required(n) for n in range(answered.shape[1] + 1)])
-    n_answered = answered.sum(axis=1)
-    scored: BoolArray = (n_answered >= needed[applies.sum(axis=1)]) & (n_answered > 0)
-    return scored
 
 
 def _combine(

@@ -446,3 +446,11 @@ def test_value_set_that_misses_its_anchor(tmp_path: Path) -> None:
 )
 def test_items_needed(share: float, n_items: int, needed: int) -> None:
     assert MissingRule(rule="prorate", minimum_share=share).required(n_items) == needed
+
+
+def test_the_example_of_the_guide_is_a_valid_key(tmp_path: Path) -> None:
+    guide = Path(__file__).resolve().parents[2] / "docs" / "instruments.md"
+    text = guide.read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0]
+    key = load_instrument(write_key(tmp_path, text))
+    assert key.id == "loneliness"
+    assert key.scales[0].missing.required(4) == 3

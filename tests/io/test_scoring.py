@@ -19,7 +19,6 @@ from cpi_analysis.io.protocol import Contrast, OutcomePlan, Protocol
 from cpi_analysis.io.scoring import (
     build_measures,
     compute_agency_scores,
-    compute_rating_scores,
     compute_scores,
     derive_scores,
 )
@@ -318,62 +317,21 @@ def test_agency_questionnaire() -> None:
         compute_scores(answers_of(key.item_ids, {"P1": [5] * 18}), instrument=key)
 
 
-def ratings_of(
-    items: Sequence[str], ratings: Sequence[Answer], *, target: str, level: str
-) -> pd.DataFrame:
-    table = pd.DataFrame({"item": items, "rating": np.array(ratings, dtype="float64")})
-    return table.assign(
-        target_id=target,
-        occasion="m9",
-        source="worker",
-        rater_id="W1",
-        target_level=level,
-        missing_reason=None,
-    )
-
-
-def test_fidelity_ratings_by_hand() -> None:
-    worker = [f"cpi_w_{place}" for place in range(1, 9)]
-    barriers = [f"cpi_b_{place}" for place in range(1, 9)]
-    agency = [f"cpi_a_{place}" for place in range(1, 8)]
-    about_person = ratings_of(
-        # (answer - 1) / 4: eight of 1.0; two of .5, two of .0 and four that do not apply
-        [*worker, *barriers],
-        [5] * 8 + [3, 3, 1, 1, None, None, None, None],
-        target="P1",
-        level="participant",
-    )
-    about_person.loc[about_person["rating"].isna(), "missing_reason"] = "not_applicable"
-    about_agency = ratings_of(agency, [2] * 7, target="A1", level="agency")
-    scores = compute_rating_scores(
-        pd.concat([about_person, about_agency]), instrument="cpi_fidelity"
-    )
-    by_target = {
-        str(target): part.set_index("measure")["value"].to_dict()
-        for target, part in scores.groupby("target_id")
-    }
-    assert by_target["A1"] == {"cpi_a": 25.0}
-    assert by_target["P1"]["cpi_w"] == 100.0
-    assert by_target["P1"]["cpi_b"] == 25.0
-    assert math.isnan(by_target["P1"]["cpi_p"])
-    assert math.isnan(by_target["P1"]["fidelity_percent"])
-    assert "cpi_a" not in by_target["P1"]
-
-
-def test_a_skipped_rating_is_not_one_that_does_not_apply() -> None:
-    barriers = [f"cpi_b_{place}" for place in range(1, 9)]
-    table = ratings_of(barriers, [3] * 4 + [None] * 4, target="P1", level="participant")
-    table.loc[table["rating"].isna(), "missing_reason"] = "skipped"
-    scores = compute_rating_scores(table, instrument="cpi_fidelity").set_index("measure")
-    assert math.isnan(scores.loc["cpi_b", "value"])  # type: ignore[arg-type]
-    table["missing_reason"] = "not_applicable"
-    table["rating"] = np.nan
-    scores = compute_rating_scores(table, instrument="cpi_fidelity").set_index("measure")
-    assert math.isnan(scores.loc["cpi_b", "value"])  # type: ignore[arg-type]
-    table["item"] = [f"cpi_w_{place}" for place in range(1, 9)]
-    with pytest.raises(DataError) as caught:
-        compute_rating_scores(table, instrument="cpi_fidelity")
-    assert caught.value.codes == ("CPI-E023",)
+def test_fidelity_answers_by_hand() -> None:
+    key = load_instrument("cpi_fidelity")
+    # (answer - 1) / 4: worker's cycle all 1.0; barriers half .5 and half .0; the rest .25
+    level = {"cpi_w_": 5, "cpi_b_": 3}
+    answers = [level.get(item[:6], 2) for item in key.item_ids]
+    table = answers_of(key.item_ids, {"P1": answers})
+    table.loc[table["item"].isin([f"cpi_b_{place}" for place in (5, 6, 7, 8)]), "answer"] = 1
+    scores = compute_scores(table, instrument=key).set_index("measure")["value"]
+    assert scores["cpi_w"] == 100.0
+    assert scores["cpi_b"] == 25.0
+    assert scores["cpi_p"] == 25.0
+    # 8 of the 27 items at 100 and 19 at 25; barriers do not count.
+    assert scores["fidelity_percent"] == pytest.approx((8 * 100 + 19 * 25) / 27, abs=EXACT)
+    # Items about the agency never enter the score of a participant.
+    assert "cpi_a" not in scores.index
 
 
 def test_all_faults_at_once_without_values() -> None:
