@@ -1,1 +1,6 @@
 """The reproduced study: pipeline, tables, figures, page and manifest."""
+
+from cpi_analysis.report.pipeline import analyse
+from cpi_analysis.report.report import Report
+
+__all__ = ["Report", "analyse"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from cpi_analysis.report import words
 from cpi_analysis.results import Result
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class TableExhibit:
         What the reader should see in it.
     is_on_page
         False for tables that are only saved (thousands of draws).
+    level
+        Level of the intervals, when ``content`` is not a result that says it.
     """
 
     name: str
@@ -42,6 +45,7 @@ class TableExhibit:
     shown: pd.DataFrame | None = None
     caption: str = ""
     is_on_page: bool = True
+    level: float | None = None
 
     def frame(self) -> pd.DataFrame:
         """Return the table that is saved."""
@@ -53,7 +57,7 @@ class TableExhibit:
 
     def confidence_level(self) -> float | None:
         """Return the level of the intervals, when the table has any."""
-        return self.content.confidence_level if isinstance(self.content, Result) else None
+        return self.content.confidence_level if isinstance(self.content, Result) else self.level
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +120,10 @@ class Section:
     number: str = ""
     interval: str = ""
     blocks: tuple[Block, ...] = ()
+
+    def sentence(self) -> str:
+        """Return the headline with a capital letter."""
+        return words.capitalise(self.headline)
 
     @property
     def tables(self) -> tuple[TableExhibit, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cpi_analysis.report.document import FigureExhibit
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -111,32 +112,81 @@ def inline_svg(svg: bytes, *, name: str, label: str) -> str:
     return text.replace("<svg ", f'<svg role="img" aria-label="{safe}" ', 1)
 
 
-def draw_forest(
-    axes: Axes,
-    *,
-    labels: list[str],
-    estimates: list[float],
-    lows: list[float],
-    highs: list[float],
-    texts: list[str],
-    reference: float | None = None,
+def draw_rows_with_own_scales(
+    figure: Figure, table: pd.DataFrame, labels: Sequence[str], texts: Sequence[str]
 ) -> None:
-    """Draw estimates with intervals, one row each from the top, and their numbers at the right."""
-    rows = [float(-row) for row in range(len(labels))]
-    if reference is not None:
-        axes.axvline(reference, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
-    axes.hlines(rows, lows, highs, color=BLUE, linewidth=2.2)
-    axes.plot(estimates, rows, linestyle="none", marker="s", markersize=7, color=BLUE)
-    axes.set_yticks(rows, labels)
-    axes.set_ylim(-len(labels) + 0.4, 0.6)
+    """Draw one interval per row, each on a scale of its own with zero in the middle.
+
+    Outcomes in different units share a figure without being forced onto one scale.
+
+    Parameters
+    ----------
+    figure
+        An empty figure.
+    table
+        ``estimate``, ``conf_low``, ``conf_high``; one row a line, the first on top.
+    labels, texts
+        What stands at the left and at the right of each line.
+    """
+    panels = figure.subplots(len(table), 1, squeeze=False)[:, 0]
+    rows = zip(panels, table.to_dict("records"), labels, texts, strict=True)
+    for axes, row, label, text in rows:
+        reach = 1.15 * max(abs(row["conf_low"]), abs(row["conf_high"]))
+        axes.set_xlim(-reach, reach)
+        axes.set_ylim(-1, 1)
+        axes.axvline(0.0, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
+        axes.hlines([0.0], [row["conf_low"]], [row["conf_high"]], color=BLUE, linewidth=2.4)
+        axes.plot([row["estimate"]], [0.0], "s", markersize=7, color=BLUE)
+        axes.set_yticks([0.0], [label])
+        axes.tick_params(axis="y", length=0)
+        axes.tick_params(axis="x", labelsize=7.5, colors=GREY, length=2.5)
+        axes.spines["left"].set_visible(False)
+        axes.locator_params(axis="x", nbins=5)
+        # A second axis at the right carries the numbers, so that the layout makes room for them.
+        beside = axes.secondary_yaxis("right")
+        beside.set_yticks([0.0], [text])
+        beside.tick_params(length=0)
+        beside.spines["right"].set_visible(False)
+
+
+def draw_grouped_forest(
+    axes: Axes, table: pd.DataFrame, *, row: str, series: str, axis_label: str
+) -> None:
+    """Draw estimates with intervals: one line per ``row``, its ``series`` beside each other.
+
+    Parameters
+    ----------
+    axes
+        Where to draw.
+    table
+        ``estimate``, ``conf_low``, ``conf_high`` and the two columns named next.
+    row, series
+        Columns: what a line is, and what colour and marker tell apart.
+    axis_label
+        What the numbers are.
+    """
+    rows = list(dict.fromkeys(table[row]))
+    names = list(dict.fromkeys(table[series]))
+    for index, name in enumerate(names):
+        part = table[table[series] == name]
+        shift = 0.22 * (index - (len(names) - 1) / 2)
+        heights = [rows.index(label) + shift for label in part[row]]
+        colour = (BLUE, VERMILION, GREEN, GREY)[index % 4]
+        axes.hlines(heights, part["conf_low"], part["conf_high"], color=colour, linewidth=1.8)
+        axes.plot(
+            part["estimate"],
+            heights,
+            linestyle="none",
+            marker="osD^"[index % 4],
+            markersize=5.5,
+            color=colour,
+            label=str(name).replace("_", " "),
+        )
+    axes.set_yticks(range(len(rows)), [str(label) for label in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlim(min(0.0, float(table["conf_low"].min())), 1.0)
+    axes.grid(axis="x", color=LIGHT, linewidth=0.8)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    for row, text in zip(rows, texts, strict=True):
-        axes.annotate(
-            text,
-            xy=(1.02, row),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            ha="left",
-            annotation_clip=False,
-        )
+    axes.set_xlabel(axis_label)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(names))

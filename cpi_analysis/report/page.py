@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cpi_analysis.report import words
 from cpi_analysis.report.document import Block, FigureExhibit, Section, TableExhibit
 from cpi_analysis.report.figures import inline_svg
-from cpi_analysis.report.tables import page_rows
+from cpi_analysis.report.tables import page_rows, typeset
 
 if TYPE_CHECKING:
     from cpi_analysis.io.trial import TrialData
@@ -44,6 +44,7 @@ def write_page(
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["minus"] = typeset
     template = environment.from_string(_asset("report.html.j2"))
     pictures = _inline(sections, svgs)
     text = template.render(
@@ -91,7 +92,7 @@ def _card(section: Section) -> dict[str, str]:
         "question": section.question,
         "number": section.number,
         "interval": section.interval,
-        "sentence": section.headline,
+        "sentence": section.sentence(),
     }
 
 
@@ -100,7 +101,7 @@ def _section(section: Section, pictures: Mapping[str, str]) -> dict[str, Any]:
         "key": section.key,
         "title": section.title,
         "question": section.question,
-        "headline": section.headline,
+        "headline": section.sentence(),
         "blocks": [_block(block, pictures) for block in section.blocks],
     }
 
@@ -142,6 +143,7 @@ def _table(table: TableExhibit) -> dict[str, Any]:
         return content
     shown = table.page_frame()
     headings, rows = page_rows(shown, confidence_level=table.confidence_level())
-    if len(shown) < len(table.frame()):
-        content["count_note"] = f"{len(table.frame()):,} rows, of which {len(shown)} are shown"
+    saved = table.frame()
+    if len(shown) < len(saved) and set(shown.columns) <= set(saved.columns):
+        content["count_note"] = f"{len(saved):,} rows, of which {len(shown)} are shown"
     return {**content, "headings": headings, "rows": rows}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -27,6 +29,9 @@ HEADINGS = {
     "df1": "df 1",
     "df2": "df 2",
     "p_value": "p",
+    "p_value_holm": "p (Holm)",
+    "effect_size_dz": "dz",
+    "effect_size_hedges": "dz (Hedges)",
     "threshold": "threshold (£)",
     "delta_cost": "difference in cost (£)",
     "delta_effect": "difference in effect",
@@ -35,6 +40,20 @@ HEADINGS = {
     "is_optimal": "highest net benefit",
     "is_singular": "variance at zero",
 }
+
+#: Codes of quantities in the words of the page.
+QUANTITIES = {
+    "delta_cost": "difference in cost (£)",
+    "delta_effect": "difference in effect",
+    "inb": "net benefit (£)",
+    "icer": "ICER (£ per unit)",
+    "quadrant_share": "share of replicates",
+    "icc": "ICC",
+    "alpha": "alpha",
+    "bias": "bias (points)",
+}
+
+_HYPHEN_MINUS = re.compile(r"(?<![\w.)-])-(?=£?[\d∞])")
 
 #: Columns that are the same for a whole table are said once, above it.
 _SAID_ELSEWHERE = ("seed", "confidence_level", "replicates")
@@ -80,6 +99,9 @@ def page_rows(
     """
     shown = table.drop(columns=[c for c in _SAID_ELSEWHERE if c in table.columns])
     shown = shown.loc[:, [c for c in shown.columns if not shown[c].isna().all()]]
+    shown = _put_interval_first(shown)
+    if "quantity" in shown.columns:
+        shown = shown.assign(quantity=[QUANTITIES.get(code, code) for code in shown["quantity"]])
     headings: list[tuple[str, str, bool]] = []
     cells: list[list[str]] = []
     for name in map(str, shown.columns):
@@ -93,9 +115,24 @@ def page_rows(
         entry = GLOSSARY.get(name)
         display = entry.display if entry else "text"
         explanation = entry.description if entry else ""
-        headings.append((heading_of(name), explanation, display not in ("text", "flag")))
+        is_number = display not in ("text", "flag") if entry else _is_number(shown[name])
+        headings.append((heading_of(name), explanation, is_number))
         cells.append([typeset(format_value(value, display)) for value in shown[name]])
     return headings, [list(row) for row in zip(*cells, strict=True)]
+
+
+def _put_interval_first(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with the interval next to the estimate."""
+    limits = ["conf_low", "conf_high"]
+    if not {"estimate", *limits} <= set(table.columns):
+        return table
+    others = [column for column in table.columns if column not in limits]
+    place = others.index("estimate") + 1
+    return table[[*others[:place], *limits, *others[place:]]]
+
+
+def _is_number(column: pd.Series[Any]) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
 def heading_of(column: str) -> str:
@@ -104,13 +141,33 @@ def heading_of(column: str) -> str:
 
 
 def typeset(text: str) -> str:
-    """Return the text with a true minus sign before a number."""
-    return f"−{text[1:]}" if text.startswith("-") and text[1:2].isdigit() else text
+    """Return the text with a true minus sign before each negative number.
+
+    Examples
+    --------
+    >>> typeset("-£250, from -1.5 to 2; dated 2013-05-09")
+    '−£250, from −1.5 to 2; dated 2013-05-09'
+    """
+    return _HYPHEN_MINUS.sub("−", text)
+
+
+def phrase_interval(low: float, high: float) -> str:
+    """Return the two limits as the page shows them, such as ``−0.12 to 3.40``."""
+    return f"{typeset(format_value(low))} to {typeset(format_value(high))}"
+
+
+def phrase_estimate(row: Mapping[str, Any]) -> str:
+    """Return an estimate with its interval, such as ``1.62 (−0.12 to 3.40)``."""
+    interval = phrase_interval(row["conf_low"], row["conf_high"])
+    return f"{typeset(format_value(row['estimate']))} ({interval})"
+
+
+def phrase_p(p_value: float) -> str:
+    """Return a p-value with its sign, such as ``p = 0.031``."""
+    text = format_value(p_value, "p_value")
+    return f"p {text[0]} {text[1:]}" if text.startswith("<") else f"p = {text}"
 
 
 def _interval_cells(table: pd.DataFrame) -> list[str]:
     pairs = zip(table["conf_low"], table["conf_high"], strict=True)
-    return [
-        f"{typeset(format_value(low))} to {typeset(format_value(high))}" if low == low else ""
-        for low, high in pairs
-    ]
+    return [phrase_interval(low, high) if low == low else "" for low, high in pairs]

@@ -22,6 +22,11 @@ def in_words(code: str) -> str:
     return code.replace("_", " ").strip()
 
 
+def capitalise(sentence: str) -> str:
+    """Return the sentence with a capital first letter, the rest as it is."""
+    return sentence[:1].upper() + sentence[1:]
+
+
 def label_of(trial: TrialData, measure: str) -> str:
     """Return the label of a measure in the trial's dictionary, else its name in words."""
     if trial.has_table("measures"):
@@ -112,8 +117,8 @@ def limits(trial: TrialData) -> tuple[str, ...]:
         "Each analysis uses the participants in whom everything that it needs was observed. It "
         "is right when what is missing depends only on what the model contains; nothing was "
         "imputed.",
-        "Outcomes are analysed one by one, without adjustment for their number. The first one "
-        "is the primary outcome; the others are supporting.",
+        "Outcomes are analysed one by one. The first is the primary outcome; the others support "
+        "it. Intervals and p-values are not adjusted for their number, except p (Holm).",
         "There are few agencies. The methods used allow for it, but estimates of the variation "
         "between agencies remain uncertain.",
         "Small counts are shown as they are. Check them against your rules of disclosure before "

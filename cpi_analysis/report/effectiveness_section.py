@@ -1,0 +1,192 @@
+"""Does it work? The outcome models of the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from cpi_analysis.effectiveness import (
+    AnalysisSet,
+    OutcomeModelResult,
+    PairedChangeResult,
+    build_analysis_set,
+    build_outcome_table,
+    estimate_paired_change,
+    fit_outcome_model,
+)
+from cpi_analysis.effectiveness.outcome_model import EXPOSURE
+from cpi_analysis.report import words
+from cpi_analysis.report.document import (
+    Block,
+    FigureExhibit,
+    Section,
+    TableExhibit,
+    block_from_result,
+)
+from cpi_analysis.report.figures import draw_rows_with_own_scales
+from cpi_analysis.report.tables import phrase_estimate, phrase_interval, phrase_p, typeset
+from cpi_analysis.results import Result, format_value
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from cpi_analysis.io.protocol import Protocol
+    from cpi_analysis.io.trial import TrialData
+
+
+def build_sets(trial: TrialData, protocol: Protocol) -> tuple[AnalysisSet, ...]:
+    """Return the analysis set of every outcome of the protocol, the primary one first."""
+    return tuple(
+        build_analysis_set(
+            trial,
+            measure=plan.measure,
+            timepoint=plan.timepoint,
+            baseline=plan.baseline,
+            covariates=plan.covariates,
+            population=plan.population,
+        )
+        for plan in protocol.outcomes
+    )
+
+
+def build_effectiveness_section(
+    trial: TrialData, sets: Sequence[AnalysisSet]
+) -> tuple[Section, dict[str, Result]]:
+    """Return the section of the outcome models and its results by name."""
+    outcomes = {f"outcome_{_name(one)}": fit_outcome_model(one) for one in sets}
+    changes = {
+        f"change_{_name(one)}": estimate_paired_change(one)
+        for one in sets
+        if (one.baseline or "").startswith(f"{one.measure}@")
+    }
+    contrast = words.contrast_of(trial)
+    blocks = [_overview_block(list(outcomes.values()), contrast)]
+    blocks += [
+        _model_block(name, result, contrast=contrast, is_primary=not index)
+        for index, (name, result) in enumerate(outcomes.items())
+    ]
+    blocks += [_change_block(list(changes.values()))] if changes else []
+    results: dict[str, Result] = {**outcomes, **changes}
+    section = Section(
+        key="effectiveness",
+        title="Effectiveness",
+        question="Does it work?",
+        headline=next(iter(outcomes.values())).summary(),
+        number=_number(next(iter(outcomes.values()))),
+        interval=_interval(next(iter(outcomes.values()))),
+        blocks=tuple(blocks),
+    )
+    return section, results
+
+
+def _name(one: AnalysisSet) -> str:
+    return f"{one.measure}_{one.timepoint}"
+
+
+def _number(result: OutcomeModelResult) -> str:
+    estimate = format_value(float(result.estimates["estimate"].iloc[0]))
+    signed = typeset(estimate) if estimate.startswith("-") else f"+{estimate}"
+    return f"{signed} {result.unit}" if result.unit else signed
+
+
+def _interval(result: OutcomeModelResult) -> str:
+    row = result.estimates.iloc[0]
+    level = f"{(result.confidence_level or 0.95) * 100:.4g}%"
+    return (
+        f"{level} CI {phrase_interval(row['conf_low'], row['conf_high'])}; "
+        f"{phrase_p(row['p_value'])}; {result.label}"
+    )
+
+
+def _overview_block(results: list[OutcomeModelResult], contrast: str) -> Block:
+    table = build_outcome_table(results)
+    rows = table.estimates
+    labels = list(table.labels)
+    texts = [phrase_estimate(row) for row in rows.to_dict("records")]
+    spoken = "; ".join(f"{label}: {text}" for label, text in zip(labels, texts, strict=True))
+    level = f"{(table.confidence_level or 0.95) * 100:.4g}%"
+
+    def draw(figure: Figure) -> None:
+        draw_rows_with_own_scales(figure, rows, labels, texts)
+
+    forest = FigureExhibit(
+        name="outcomes",
+        title="Differences in outcomes",
+        draw=draw,
+        caption=f"Adjusted difference with its {level} CI, {contrast}. {spoken}. Each outcome "
+        "has its own scale; the dashed line is no difference.",
+        alternative=f"Forest plot of adjusted differences with {level} intervals. {spoken}.",
+        width=8.0,
+        height=0.62 * len(rows) + 0.5,
+    )
+    shown = rows.assign(measure=labels).drop(columns=["timepoint", "contrast"])
+    return block_from_result(
+        table,
+        title="All outcomes",
+        name="outcomes",
+        shown=shown,
+        caption=f"One row is one model: {contrast}. p Holm is adjusted for the number of "
+        "secondary outcomes.",
+        figures=(forest,),
+    )
+
+
+def _phrase_term(term: str, contrast: str) -> str:
+    if term == EXPOSURE:
+        return contrast
+    return term.replace("[T.", ": ").replace("]", "").replace("_at_", " at ").replace("_", " ")
+
+
+def _model_block(
+    name: str, result: OutcomeModelResult, *, contrast: str, is_primary: bool
+) -> Block:
+    model = result.model
+    variances = (
+        f"Variance between agencies {format_value(model.agency_variance)}, within agencies "
+        f"{format_value(model.residual_variance)}: ICC {format_value(model.icc, 'proportion')}."
+    )
+    table = TableExhibit(
+        name=name,
+        title="Every coefficient of the model",
+        content=model,
+        shown=model.estimates.assign(
+            term=[_phrase_term(term, contrast) for term in model.estimates["term"]]
+        ),
+        caption=variances,
+    )
+    return Block(
+        title=f"{'Primary outcome' if is_primary else 'Outcome'}: {result.label}",
+        text=result.summary(),
+        estimand=result.estimand,
+        method=result.method,
+        n_participants=result.n_participants,
+        n_agencies=result.n_agencies,
+        tables=(table,),
+        notes=result.notes,
+    )
+
+
+def _change_block(results: list[PairedChangeResult]) -> Block:
+    table = pd.concat([result.estimates for result in results], ignore_index=True)
+    labels = [result.label for result in results for _ in range(len(result.estimates))]
+    shown = table.assign(measure=labels, group=table["group"].map(words.in_words))
+    notes = dict.fromkeys(note for result in results for note in result.notes[:2])
+    return Block(
+        title="Change from baseline, without a comparison",
+        estimand="mean of follow-up minus baseline in participants who have both",
+        method=results[0].method,
+        tables=(
+            TableExhibit(
+                name="change_from_baseline",
+                title="Change from baseline",
+                content=table,
+                shown=shown,
+                caption="effect size dz is the mean change over the standard deviation of the "
+                "changes.",
+                level=results[0].confidence_level,
+            ),
+        ),
+        notes=tuple(notes),
+    )
