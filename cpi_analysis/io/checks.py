@@ -10,11 +10,12 @@ import pandas as pd
 
 from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.io.instruments import Instrument, load_instrument
-from cpi_analysis.io.integrity import Key, check_answers, check_integrity
+from cpi_analysis.io.integrity import check_answers, check_integrity
 from cpi_analysis.io.protocol import Protocol
 from cpi_analysis.io.schemas import OUTCOME_TABLES, TABLES, check_table, table_spec
 from cpi_analysis.io.schemas.validation import FaultMaker
 from cpi_analysis.io.schemas.wording import CURES, RULES
+from cpi_analysis.io.value_ranges import Key
 
 Rows = Sequence[int] | np.ndarray
 #: Faults of reading that leave a cell without a value.
@@ -58,17 +59,16 @@ def _check_presence(tables: Mapping[str, pd.DataFrame]) -> list[Fault]:
         faults.append(_missing_table(either, f"a trial needs the table {either}"))
     if "measurements" in tables and "measures" not in tables:
         faults.append(_missing_table("measures", "measurements need the table measures"))
-    for name in sorted(set(tables) - set(TABLES)):
-        faults.append(
-            Fault(
-                code="CPI-E045",
-                rule="every table must be known",
-                cure="remove the table, or give it one of the names that are allowed",
-                table=name,
-                allowed=", ".join(TABLES),
-            )
+    return faults + [
+        Fault(
+            code="CPI-E045",
+            rule="every table must be known",
+            cure="remove the table, or give it one of the names that are allowed",
+            table=name,
+            allowed=", ".join(TABLES),
         )
-    return faults
+        for name in sorted(set(tables) - set(TABLES))
+    ]
 
 
 def _missing_table(name: str, rule: str) -> Fault:
@@ -116,7 +116,7 @@ def _merge(earlier: tuple[Fault, ...], faults: list[Fault]) -> list[Fault]:
             rows = tuple(row for row in fault.rows if row not in known)
             if not rows:
                 continue
-            fault = dataclasses.replace(fault, rows=rows)  # noqa: PLW2901
+            fault = dataclasses.replace(fault, rows=rows)
         kept.append(fault)
     return [*earlier, *kept]
 
@@ -149,7 +149,7 @@ def check_measurement_tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd
         if name in checked:
             checked[name], found = check_table(checked[name], spec=table_spec(name))
             faults += found
-    only = {
+    only: dict[str, pd.DataFrame] = {
         name: checked[name]
         for name in ("participants", "timepoints", "measurements", "measures")
         if name in checked

@@ -14,8 +14,8 @@ import pandas as pd
 from cpi_analysis.errors import DataError, Fault
 
 if TYPE_CHECKING:
-    from cpi_analysis.io.integrity import Key
     from cpi_analysis.io.protocol import Protocol
+    from cpi_analysis.io.value_ranges import Key
 
 Rows = Sequence[int] | np.ndarray
 
@@ -192,7 +192,9 @@ def build_trial(
     ...     {
     ...         "agencies": pd.DataFrame({"agency_id": ["A1"], "arm": ["intervention"]}),
     ...         "participants": pd.DataFrame({"participant_id": ["P1"], "agency_id": ["A1"]}),
-    ...         "timepoints": pd.DataFrame({"timepoint": ["baseline"], "months": [0], "order": [0]}),
+    ...         "timepoints": pd.DataFrame(
+    ...             {"timepoint": ["baseline"], "months": [0], "order": [0]}
+    ...         ),
     ...         "measures": pd.DataFrame(
     ...             {"measure": ["wemwbs"], "label": ["Well-being"], "unit": ["points"],
     ...              "minimum": [14], "maximum": [70], "is_higher_better": [True]}

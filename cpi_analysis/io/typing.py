@@ -118,7 +118,7 @@ def _parse_numbers(texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     joined = "|".join(texts)
     if _NUMBER_CHARACTERS.fullmatch(joined) and joined.count("|") == max(len(texts) - 1, 0):
         try:
-            values = texts.astype(float)
+            values = np.fromiter(map(float, texts), dtype=float, count=len(texts))
         except ValueError:
             pass
         else:
@@ -165,9 +165,9 @@ def _read_each(
 
 def _read_dates(cells: pd.Series[Any], is_missing: np.ndarray, date_format: str | None) -> Read:
     days, bad = _read_each(cells, is_missing, lambda cell: _read_day(cell, date_format))
-    typed = pd.Series(pd.array(days, dtype=DATE_DTYPE), name=cells.name)
+    typed = pd.Series(days.astype(DATE_DTYPE), name=cells.name)
     early, late = EARLIEST_DATE.to_datetime64(), LATEST_DATE.to_datetime64()
-    impossible = ((typed < early) | (typed > late)).to_numpy(dtype=bool)
+    impossible = np.asarray((typed < early) | (typed > late), dtype=bool)
     return typed.mask(impossible), {"CPI-E022": bad, "CPI-E028": impossible}
 
 
@@ -181,7 +181,7 @@ def _read_day(cell: str, date_format: str | None) -> np.datetime64 | None:
         elif not cell.isascii():
             return None
         else:
-            day = datetime.datetime.strptime(cell, date_format).date()  # noqa: DTZ007
+            day = datetime.datetime.strptime(cell, date_format).date()
     except ValueError:
         return None
     return np.datetime64(day, "us")

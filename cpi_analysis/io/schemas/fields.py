@@ -75,6 +75,17 @@ def _field(description: str, *, kind: Kind, nullable: bool, checks: Any = None, 
     )
 
 
+def rules(
+    *,
+    row: str,
+    key: tuple[str, ...],
+    references: dict[str, str] | None = None,
+    required: bool = False,
+) -> dict[str, Any]:
+    """Return the metadata of a table: what a row is, its key, and what its columns refer to."""
+    return {"row": row, "key": key, "references": references or {}, "required": required}
+
+
 def identifier(description: str, *, nullable: bool = False) -> Any:
     """Return a column of codes: names of people, agencies, items, timepoints."""
     checks = {"cpi_identifier": {"enabled": True}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandera.pandas as pa
 
-from cpi_analysis.io.schemas.fields import boolean, category, identifier, integer, number
+from cpi_analysis.io.schemas.fields import boolean, category, identifier, integer, number, rules
 from cpi_analysis.io.schemas.people import Absent, Column
 
 FIDELITY_SOURCES = ("worker", "participant", "researcher")
@@ -24,12 +24,14 @@ class Responses(pa.DataFrameModel):
     answer: Column = number("code of the answer; empty when it was not answered", whole=True)
 
     class Config:
+        """Rules of the table."""
+
         strict = True
-        metadata = {
-            "row": "one answer to one item",
-            "key": ("participant_id", "timepoint", "instrument", "item"),
-            "references": _PERSON,
-        }
+        metadata = rules(
+            row="one answer to one item",
+            key=("participant_id", "timepoint", "instrument", "item"),
+            references=_PERSON,
+        )
 
 
 class Measurements(pa.DataFrameModel):
@@ -41,12 +43,14 @@ class Measurements(pa.DataFrameModel):
     value: Column = number("value in the unit of the measure; empty when it was not observed")
 
     class Config:
+        """Rules of the table."""
+
         strict = True
-        metadata = {
-            "row": "one expected value of one measure",
-            "key": ("participant_id", "timepoint", "measure"),
-            "references": {**_PERSON, "measure": "measures"},
-        }
+        metadata = rules(
+            row="one expected value of one measure",
+            key=("participant_id", "timepoint", "measure"),
+            references={**_PERSON, "measure": "measures"},
+        )
 
 
 class ServiceUse(pa.DataFrameModel):
@@ -62,12 +66,14 @@ class ServiceUse(pa.DataFrameModel):
     )
 
     class Config:
+        """Rules of the table."""
+
         strict = True
-        metadata = {
-            "row": "use of one service in one period of recall",
-            "key": ("participant_id", "timepoint", "service"),
-            "references": _PERSON,
-        }
+        metadata = rules(
+            row="use of one service in one period of recall",
+            key=("participant_id", "timepoint", "service"),
+            references=_PERSON,
+        )
 
 
 class FidelityRatings(pa.DataFrameModel):
@@ -83,12 +89,14 @@ class FidelityRatings(pa.DataFrameModel):
     missing_reason: Absent = category("why there is no rating", allowed=MISSING_REASONS)
 
     class Config:
+        """Rules of the table."""
+
         strict = True
-        metadata = {
-            "row": "one rating of one item by one source",
-            "key": ("target_id", "occasion", "source", "rater_id", "item"),
-            "references": {"occasion": "timepoints"},
-        }
+        metadata = rules(
+            row="one rating of one item by one source",
+            key=("target_id", "occasion", "source", "rater_id", "item"),
+            references={"occasion": "timepoints"},
+        )
 
 
 class NetworkMembers(pa.DataFrameModel):
@@ -102,12 +110,14 @@ class NetworkMembers(pa.DataFrameModel):
     is_service_contact: Absent = boolean("whether they are known through a service")
 
     class Config:
+        """Rules of the table."""
+
         strict = True
-        metadata = {
-            "row": "one person on a network map",
-            "key": ("participant_id", "timepoint", "member_id"),
-            "references": _PERSON,
-        }
+        metadata = rules(
+            row="one person on a network map",
+            key=("participant_id", "timepoint", "member_id"),
+            references=_PERSON,
+        )
 
 
 class ScopingAnswers(pa.DataFrameModel):
@@ -118,9 +128,11 @@ class ScopingAnswers(pa.DataFrameModel):
     rating: Column = number("self-estimate, 9 is the most [V]", minimum=1, maximum=9, whole=True)
 
     class Config:
+        """Rules of the table."""
+
         strict = True
-        metadata = {
-            "row": "one answer of an agency to the selection questionnaire",
-            "key": ("agency_id", "item"),
-            "references": {"agency_id": "agencies"},
-        }
+        metadata = rules(
+            row="one answer of an agency to the selection questionnaire",
+            key=("agency_id", "item"),
+            references={"agency_id": "agencies"},
+        )

@@ -7,7 +7,7 @@ from typing import Any, Optional
 import pandera.pandas as pa
 from pandera.typing import Series
 
-from cpi_analysis.io.schemas.fields import boolean, category, date, identifier, number, text
+from cpi_analysis.io.schemas.fields import boolean, category, date, identifier, number, rules, text
 
 ARMS = ("intervention", "comparison")
 SECTORS = ("statutory", "third_sector")
@@ -33,8 +33,10 @@ class Agencies(pa.DataFrameModel):
     trained_on: Absent = date("day on which the agency's workers finished their training")
 
     class Config:
+        """Rules of the table."""
+
         strict = True
-        metadata = {"row": "an agency", "key": ("agency_id",), "required": True}
+        metadata = rules(row="an agency", key=("agency_id",), required=True)
 
 
 class Workers(pa.DataFrameModel):
@@ -49,12 +51,14 @@ class Workers(pa.DataFrameModel):
     is_supervisor: Absent = boolean("whether the worker supervises others in the intervention")
 
     class Config:
+        """Rules of the table."""
+
         strict = True
-        metadata = {
-            "row": "a worker",
-            "key": ("worker_id",),
-            "references": {"agency_id": "agencies"},
-        }
+        metadata = rules(
+            row="a worker",
+            key=("worker_id",),
+            references={"agency_id": "agencies"},
+        )
 
 
 class Participants(pa.DataFrameModel):
@@ -75,13 +79,15 @@ class Participants(pa.DataFrameModel):
     recruited_on: Absent = date("day of consent")
 
     class Config:
+        """Rules of the table."""
+
         strict = True
-        metadata = {
-            "row": "a recruited person",
-            "key": ("participant_id",),
-            "references": {"agency_id": "agencies", "worker_id": "workers"},
-            "required": True,
-        }
+        metadata = rules(
+            row="a recruited person",
+            key=("participant_id",),
+            references={"agency_id": "agencies", "worker_id": "workers"},
+            required=True,
+        )
 
 
 class Visits(pa.DataFrameModel):
@@ -97,12 +103,14 @@ class Visits(pa.DataFrameModel):
     )
 
     class Config:
+        """Rules of the table."""
+
         strict = True
-        metadata = {
-            "row": "an expected interview",
-            "key": ("participant_id", "timepoint"),
-            "references": {"participant_id": "participants", "timepoint": "timepoints"},
-        }
+        metadata = rules(
+            row="an expected interview",
+            key=("participant_id", "timepoint"),
+            references={"participant_id": "participants", "timepoint": "timepoints"},
+        )
 
 
 class Screening(pa.DataFrameModel):
@@ -116,9 +124,11 @@ class Screening(pa.DataFrameModel):
     reason: Absent = text("reason for not taking part")
 
     class Config:
+        """Rules of the table."""
+
         strict = True
-        metadata = {
-            "row": "a person approached",
-            "key": ("screening_id",),
-            "references": {"agency_id": "agencies"},
-        }
+        metadata = rules(
+            row="a person approached",
+            key=("screening_id",),
+            references={"agency_id": "agencies"},
+        )

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pandera.pandas as pa
 
-from cpi_analysis.io.schemas.fields import boolean, category, identifier, integer, number, text
+from cpi_analysis.io.schemas.fields import (
+    boolean,
+    category,
+    identifier,
+    integer,
+    number,
+    rules,
+    text,
+)
 from cpi_analysis.io.schemas.people import Absent, Column
 
 COST_UNITS = ("contact", "hour", "minute", "day", "week", "session")
@@ -21,8 +29,10 @@ class Timepoints(pa.DataFrameModel):
     order: Column = integer("position in time", minimum=0, maximum=1_000, nullable=False)
 
     class Config:
+        """Rules of the table."""
+
         strict = True
-        metadata = {"row": "a scheduled interview", "key": ("timepoint",), "required": True}
+        metadata = rules(row="a scheduled interview", key=("timepoint",), required=True)
 
 
 class Measures(pa.DataFrameModel):
@@ -36,8 +46,10 @@ class Measures(pa.DataFrameModel):
     is_higher_better: Column = boolean("whether a higher value is a better one")
 
     class Config:
+        """Rules of the table."""
+
         strict = True
-        metadata = {"row": "a measure", "key": ("measure",)}
+        metadata = rules(row="a measure", key=("measure",))
 
 
 class UnitCosts(pa.DataFrameModel):
@@ -54,5 +66,7 @@ class UnitCosts(pa.DataFrameModel):
     is_verified: Column = boolean("whether the price was checked in its source", nullable=False)
 
     class Config:
+        """Rules of the table."""
+
         strict = True
-        metadata = {"row": "the price of one service", "key": ("service",)}
+        metadata = rules(row="the price of one service", key=("service",))

@@ -127,8 +127,8 @@ def table_spec(name: str) -> TableSpec:
         row_meaning=meta["row"],
         key=tuple(meta["key"]),
         columns=tuple(_column_spec(str(key), column) for key, column in schema.columns.items()),
-        references=dict(meta.get("references", {})),
-        is_required=bool(meta.get("required", False)),
+        references=dict(meta["references"]),
+        is_required=meta["required"],
     )
 
 

@@ -191,7 +191,7 @@ def _translate(
     faults: list[Fault] = []
     found: dict[tuple[str, str], np.ndarray] = {}
     for part in error.schema_errors:
-        check, name = part.check, getattr(part.schema, "name", None)
+        check, name = part.check, str(getattr(part.schema, "name", ""))
         if not isinstance(check, pa.Check) or name not in table.columns:
             raise error
         output = check(table[name]).check_output

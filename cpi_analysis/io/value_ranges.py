@@ -1,0 +1,185 @@
+"""The ranges that data declare: of measures in the table measures, of answers in scoring keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from cpi_analysis.errors import Fault
+from cpi_analysis.io.schemas.validation import FaultMaker, is_missing_number
+
+Tables = Mapping[str, pd.DataFrame]
+
+
+class KeyItem(Protocol):
+    """What the check of answers needs to know of an item."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def minimum(self) -> int: ...  # noqa: D102
+    @property
+    def maximum(self) -> int: ...  # noqa: D102
+
+
+class Key(Protocol):
+    """What the check of answers needs to know of an instrument."""
+
+    @property
+    def items(self) -> tuple[Any, ...]: ...  # noqa: D102
+
+
+def has_columns(tables: Tables, table: str, *columns: str) -> bool:
+    """Return whether the table is there with these columns."""
+    return table in tables and set(columns) <= set(tables[table].columns)
+
+
+def find_unresolved(keys: pd.Series[Any], known: pd.Series[Any]) -> np.ndarray:
+    """Return True where a key is given and not known."""
+    return (keys.notna() & ~keys.isin(known)).to_numpy(dtype=bool)
+
+
+def check_measurements(tables: Tables, makers: Mapping[str, FaultMaker]) -> list[Fault]:
+    """Return the faults of measures that are not known and of values outside their range."""
+    faults = _check_limits(tables, makers)
+    if not has_columns(tables, "measurements", "measure", "value"):
+        return faults
+    if not has_columns(tables, "measures", "measure", "minimum", "maximum"):
+        return faults
+    values, maker = tables["measurements"], makers["measurements"]
+    measures = tables["measures"].dropna(subset=["measure"]).drop_duplicates("measure")
+    unknown = find_unresolved(values["measure"], measures["measure"])
+    if unknown.any():
+        rule = "each measure must have a row in the table measures"
+        cure = "add the measure with its label, unit and range to measures"
+        faults.append(
+            maker.fault("CPI-E034", column="measure", broken=unknown, rule=rule, cure=cure)
+        )
+    position = pd.Index(measures["measure"]).get_indexer(values["measure"])
+    value = values["value"].to_numpy(dtype=float)
+    low = np.append(measures["minimum"].to_numpy(dtype=float), np.nan)[position]
+    high = np.append(measures["maximum"].to_numpy(dtype=float), np.nan)[position]
+    outside = (value < low) | (value > high)
+    if outside.any():
+        faults += _range_faults(maker, values["value"], outside)
+    return faults
+
+
+def _range_faults(maker: FaultMaker, value: pd.Series[Any], outside: np.ndarray) -> list[Fault]:
+    suspect = outside & is_missing_number(value)
+    faults = []
+    if (outside & ~suspect).any():
+        faults.append(
+            maker.fault(
+                "CPI-E035",
+                column="value",
+                broken=outside & ~suspect,
+                allowed="minimum to maximum of the measure, as in the table measures",
+                rule="each value must be in the range of its measure",
+                cure="correct the value, or the range in the table measures",
+            )
+        )
+    if suspect.any():
+        allowed = "minimum to maximum of the measure, as in the table measures"
+        faults.append(maker.fault("CPI-E026", column="value", broken=suspect, allowed=allowed))
+    return faults
+
+
+def _check_limits(tables: Tables, makers: Mapping[str, FaultMaker]) -> list[Fault]:
+    if not has_columns(tables, "measures", "minimum", "maximum"):
+        return []
+    broken = (tables["measures"]["minimum"] > tables["measures"]["maximum"]).to_numpy(dtype=bool)
+    if not broken.any():
+        return []
+    rule = "the minimum of a measure must not be above its maximum"
+    maker = makers["measures"]
+    return [
+        maker.fault(
+            "CPI-E024", column="minimum", broken=broken, rule=rule, cure="correct the range"
+        )
+    ]
+
+
+def check_answers(
+    responses: pd.DataFrame,
+    instruments: Mapping[str, Key | None],
+    *,
+    maker: FaultMaker | None = None,
+) -> tuple[Fault, ...]:
+    """Return the faults of answers that do not fit their instrument.
+
+    Parameters
+    ----------
+    responses
+        The table ``responses``.
+    instruments
+        Name of each instrument and its scoring key; None when it is not known (CPI-E043).
+    maker
+        Knows the file and the row numbers; by default rows are counted from 1.
+
+    Returns
+    -------
+    tuple of Fault
+        Items that do not belong (CPI-E037), answers out of range (CPI-E036), and numbers out
+        of range that look like a code for missing (CPI-E026).
+    """
+    maker = maker or FaultMaker("responses")
+    faults: list[Fault] = []
+    for name in sorted(responses["instrument"].dropna().unique()):
+        rows = (responses["instrument"] == name).to_numpy(dtype=bool)
+        key = instruments.get(name)
+        if key is None:
+            rule = "each instrument must have a scoring key"
+            cure = "correct the name, or name the instrument's file in analysis.instruments"
+            faults.append(
+                maker.fault("CPI-E043", column="instrument", broken=rows, rule=rule, cure=cure)
+            )
+            continue
+        faults += _check_items(responses, rows, key, maker)
+    return tuple(faults)
+
+
+def _check_items(
+    responses: pd.DataFrame, rows: np.ndarray, key: Key, maker: FaultMaker
+) -> list[Fault]:
+    items: dict[str, KeyItem] = {item.id: item for item in key.items}
+    low = responses["item"].map({name: item.minimum for name, item in items.items()})
+    high = responses["item"].map({name: item.maximum for name, item in items.items()})
+    answer = responses["answer"].to_numpy(dtype=float)
+    foreign = rows & find_unresolved(responses["item"], pd.Series(list(items)))
+    outside = rows & ((answer < low.to_numpy(float)) | (answer > high.to_numpy(float)))
+    suspect = outside & is_missing_number(responses["answer"])
+    allowed = "; ".join(sorted({f"{i.minimum} to {i.maximum}" for i in items.values()}))
+    faults = []
+    if foreign.any():
+        rule = "each item must belong to its instrument"
+        cure = "correct the item or the instrument"
+        faults.append(
+            maker.fault(
+                "CPI-E037",
+                column="item",
+                broken=foreign,
+                rule=rule,
+                cure=cure,
+                allowed=", ".join(items),
+            )
+        )
+    if (outside & ~suspect).any():
+        rule = "each answer must be in the range of its item"
+        cure = "correct the answer, or declare the code under missing_codes in study.toml"
+        faults.append(
+            maker.fault(
+                "CPI-E036",
+                column="answer",
+                broken=outside & ~suspect,
+                rule=rule,
+                cure=cure,
+                allowed=allowed,
+            )
+        )
+    if suspect.any():
+        faults.append(maker.fault("CPI-E026", column="answer", broken=suspect, allowed=allowed))
+    return faults
