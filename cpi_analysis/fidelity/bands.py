@@ -67,6 +67,8 @@ class FidelityBandResult(Result):
                 at_least + 1, 0.98, label, transform=ax.get_xaxis_transform(), va="top", fontsize=9
             )
         ax.set_xlim(0, 100)
+        # Room above the bars for the names of the bands.
+        ax.set_ylim(0, 1.12 * ax.get_ylim()[1])
         ax.set_xlabel("Fidelity, % of the maximum (mean of the sources)")
         ax.set_ylabel("Number of targets")
         ax.spines[["top", "right"]].set_visible(False)

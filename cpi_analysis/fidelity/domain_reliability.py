@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from cpi_analysis.io.trial import TrialData
 
+_COLUMNS = ("estimate", "conf_low", "conf_high", "n", "n_items")
+
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class DomainReliabilityResult(Result):
@@ -37,9 +39,9 @@ class DomainReliabilityResult(Result):
             for number in (self.estimates["estimate"].min(), self.estimates["estimate"].max())
         )
         return (
-            f"Cronbach's alpha of the fidelity domains lies between {low} and {high} over "
-            f"{self.estimates['scale'].nunique()} domains and "
-            f"{self.estimates['source'].nunique()} sources."
+            f"Cronbach's alpha of the fidelity domains lies between {low} and {high} "
+            f"(domains: {self.estimates['scale'].nunique()}, "
+            f"sources: {self.estimates['source'].nunique()})."
         )
 
     def _draw(self, ax: Axes) -> None:
@@ -48,7 +50,9 @@ class DomainReliabilityResult(Result):
         draw_forest(
             ax,
             self.estimates,
-            [str(scale) for scale in self.estimates["scale"]],
+            list(
+                self.estimates["scale"].astype(str).where(~self.estimates["scale"].duplicated(), "")
+            ),
             axis_label="Cronbach's alpha",
             groups=[str(source) for source in self.estimates["source"]],
         )
@@ -130,8 +134,8 @@ def _estimate_all(
                 reasons = "; ".join(fault.rule for fault in error.faults)
                 notes.append(f"{place}: no alpha, because {reasons}.")
                 continue
-            row = result.tidy().drop(columns="quantity").iloc[0].to_dict()
-            rows.append({"scale": scale.label, "source": source, **row})
+            row = result.estimates.iloc[0]
+            rows.append({"scale": scale.label, "source": source, **{c: row[c] for c in _COLUMNS}})
             notes.extend(_flag(place, float(row["estimate"])))
             most_missing = max(most_missing, result.n_missing)
     if most_missing:

@@ -15,13 +15,6 @@ from cpi_analysis.io.protocol import FidelityPlan
 if TYPE_CHECKING:
     from cpi_analysis.io.trial import TrialData
 
-#: The column of `participants` that leads to the target of a rating.
-TARGET_COLUMNS = {
-    "participant": "participant_id",
-    "worker": "worker_id",
-    "agency": "agency_id",
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class FidelityKey:
@@ -106,6 +99,22 @@ def _find_composite(instrument: Instrument, plan: FidelityPlan) -> Scale:
             cure="add a scale that is not formative and not part of another one",
         )
     )
+
+
+def find_target_column(participants: pd.DataFrame, level: str) -> str:
+    """Return the column of ``participants`` that names the target of a level."""
+    column = f"{level}_id"
+    if column not in participants:
+        raise DataError(
+            Fault(
+                code="CPI-E011",
+                table="participants",
+                column=column,
+                rule=f"fidelity was rated for each {level}, but participants do not name theirs",
+                cure="add the column",
+            )
+        )
+    return column
 
 
 def agencies_of_targets(trial: TrialData, level: str) -> pd.Series[str]:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from cpi_analysis.fidelity.plan import (
-    TARGET_COLUMNS,
     FidelityKey,
+    find_target_column,
     has_fidelity_plan,
     read_fidelity_key,
 )
@@ -188,7 +188,7 @@ def derive_fidelity_scores(trial: TrialData) -> TrialData:
         score_sources(read_ratings(trial, key, key.composite), key, key.composite)
     )
     participants = trial.table("participants")
-    targets = participants[TARGET_COLUMNS[key.plan.target_level]]
+    targets = participants[find_target_column(participants, key.plan.target_level)]
     values = pd.DataFrame(
         {
             "participant_id": participants["participant_id"],
@@ -197,7 +197,12 @@ def derive_fidelity_scores(trial: TrialData) -> TrialData:
             "value": targets.map(composite).astype(float),
         }
     )
-    return trial.with_measurements(values, measures=_describe_measure(key.composite))
+    # A trial that describes the measure itself keeps its own words.
+    is_known = trial.has_table("measures") and (
+        key.composite.measure in set(trial.table("measures")["measure"])
+    )
+    measures = None if is_known else _describe_measure(key.composite)
+    return trial.with_measurements(values, measures=measures)
 
 
 def _describe_measure(scale: Scale) -> pd.DataFrame:
