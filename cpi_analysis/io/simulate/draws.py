@@ -20,7 +20,8 @@ def draw_two_waves(
     """
     between = _correlate(rng.standard_normal((int(agencies.max()) + 1, 2)), stability)
     within = _correlate(rng.standard_normal((rows, 2)), stability)
-    return np.sqrt(share) * between[agencies] + np.sqrt(1 - share) * within
+    waves: Floats = np.sqrt(share) * between[agencies] + np.sqrt(1 - share) * within
+    return waves
 
 
 def _correlate(noise: Floats, stability: float) -> Floats:
@@ -65,7 +66,8 @@ def item_difficulty(rng: np.random.Generator, people: int, items: int, noise: fl
     common = np.linspace(-0.5, 0.5, items)
     lasting = rng.standard_normal((1, people, items))
     passing = rng.standard_normal((2, people, items))
-    return common + noise * np.sqrt(0.5) * (lasting + passing)
+    difficulty: Floats = common + noise * np.sqrt(0.5) * (lasting + passing)
+    return difficulty
 
 
 def round_into_range(values: Floats, minimum: int, maximum: int) -> Integers:

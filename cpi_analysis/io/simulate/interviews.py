@@ -54,7 +54,8 @@ def draw_first_days(rng: np.random.Generator, design: StudyDesign) -> pd.Datetim
 
 def _to_weekday(days: pd.DatetimeIndex) -> pd.DatetimeIndex:
     back = np.maximum(days.day_of_week.to_numpy() - 4, 0)
-    return days - pd.to_timedelta(back, unit="D")
+    earlier: pd.DatetimeIndex = days - pd.to_timedelta(back, unit="D")
+    return earlier
 
 
 def build_visits(
@@ -70,7 +71,7 @@ def build_visits(
     """Return the table ``visits``: baseline and follow-up of everyone who was recruited."""
     due = first_days + pd.DateOffset(months=design.follow_up_months)
     shift = pd.to_timedelta(rng.integers(-jitter, jitter + 1, len(people)), unit="D")
-    later = _to_weekday(pd.DatetimeIndex(np.minimum(due + shift, _LAST_DAY)))
+    later = _to_weekday(pd.DatetimeIndex(pd.Series(due + shift).clip(upper=_LAST_DAY)))
     interviewer = rng.choice(_INTERVIEWERS, (2, len(people)))
     parts = (
         ("baseline", pd.Series(first_days), np.ones(len(people), dtype=bool), recall[0]),

@@ -5,22 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, TypeVar
 
 #: V verified in a public source, D derived by arithmetic from verified numbers, R recalled from
 #: the literature and not verified, A assumed by this project.
 Mark = Literal["V", "D", "R", "A"]
 Value = TypeVar("Value")
-
-
-@runtime_checkable
-class DeclaresItself(Protocol):
-    """A value that says its mark and its meaning itself, such as the price of a service."""
-
-    mark: Mark
-
-    def describe(self) -> str:
-        """Return the meaning in one phrase."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +32,7 @@ def number(default: Value, mark: Mark, meaning: str) -> Value:
 
 
 def group(default: Value, meaning: str) -> Value:
-    """Return a dataclass field that holds a group of numbers, or several marked ones."""
+    """Return a dataclass field that holds a tuple of entries, each with a mark of its own."""
     field: Any = dataclasses.field(default=default, metadata={"meaning": meaning})
     return field  # type: ignore[no-any-return]
 
@@ -50,16 +40,16 @@ def group(default: Value, meaning: str) -> Value:
 def list_marked(parameters: Any, prefix: str = "") -> Iterator[MarkedNumber]:
     """Yield every number under ``parameters`` with its mark, in the order of declaration.
 
-    A number that the caller changed is an assumption of the caller: its mark becomes A.
+    A number that the caller changed is an assumption of the caller: its mark becomes A. The
+    entries of a tuple carry their own mark and ``describe()`` themselves.
     """
     for field in dataclasses.fields(parameters):
         name, value = prefix + field.name, getattr(parameters, field.name)
         if "mark" in field.metadata:
-            mark = field.metadata["mark"] if value == field.default else "A"
+            mark: Mark = field.metadata["mark"] if value == field.default else "A"
             yield MarkedNumber(name=name, mark=mark, text=f"{value}; {field.metadata['meaning']}")
         elif isinstance(value, tuple):
             for entry in value:
-                mark = entry.mark if value == field.default else "A"
-                yield MarkedNumber(name=name, mark=mark, text=entry.describe())
+                yield MarkedNumber(name=name, mark=entry.mark, text=entry.describe())
         else:
             yield from list_marked(value, f"{name}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from cpi_analysis.io.simulate.draws import Booleans
+from cpi_analysis.io.simulate.draws import Booleans, Integers
 from cpi_analysis.io.simulate.parameters import NetworkParameters
 from cpi_analysis.io.simulate.people import People
 
@@ -34,9 +34,8 @@ def build_network_members(
     At follow-up a person keeps each member with probability ``stability`` and gains others,
     so that the expected size is the same.
     """
-    size = parameters.size * rng.gamma(
-        parameters.dispersion, 1 / parameters.dispersion, len(people)
-    )
+    spread = parameters.dispersion
+    size = parameters.size * rng.gamma(spread, 1 / spread, len(people))
     kept = rng.binomial(first := rng.poisson(size), parameters.stability)
     gained = rng.poisson(size * (1 - parameters.stability))
     total = first + gained
@@ -62,7 +61,8 @@ def build_network_members(
         for wave, timepoint in enumerate(timepoints)
     ]
     columns = ["participant_id", "timepoint", "member_id", "circle", "role", "is_service_contact"]
-    return pd.concat(waves, ignore_index=True)[columns]
+    table: pd.DataFrame = pd.concat(waves, ignore_index=True)[columns]
+    return table
 
 
 def _draw_roles(rng: np.random.Generator, rows: int, parameters: NetworkParameters) -> np.ndarray:
@@ -77,8 +77,9 @@ def _extra_service_share(parameters: NetworkParameters) -> float:
     return max(0.0, (parameters.service_contacts - professional) / (1 - professional))
 
 
-def _draw_circles(rng: np.random.Generator, role: np.ndarray) -> np.ndarray:
+def _draw_circles(rng: np.random.Generator, role: np.ndarray) -> Integers:
     shares = np.array([_CIRCLES[name] for name in _CIRCLES])
     index = np.array([list(_CIRCLES).index(name) for name in role], dtype=int)
     upper = np.cumsum(shares, axis=1)[index]
-    return 1 + (rng.random(len(role))[:, None] > upper[:, :2]).sum(axis=1)
+    circle: Integers = 1 + (rng.random(len(role))[:, None] > upper[:, :2]).sum(axis=1)
+    return circle

@@ -35,14 +35,23 @@ def draw_latent_scores(
 ) -> dict[str, Floats]:
     """Return for each score the person's place in SD (people × 2 waves), without any effect."""
     shift = score_shift(people.is_third_sector, people.group, parameters)
-    waves = {"agencies": people.agency, "stability": parameters.stability}
-    common = draw_two_waves(rng, len(people), share=0.0, **waves)
+
+    def draw(share: float) -> Floats:
+        return draw_two_waves(
+            rng,
+            len(people),
+            agencies=people.agency,
+            share=share,
+            stability=parameters.stability,
+        )
+
+    common = draw(0.0)
     latent = {}
     for name in SCORES:
         # The agencies' part belongs to one score; what scores share lies within agencies.
         share = parameters.agency_share
-        between = draw_two_waves(rng, len(people), share=1.0, **waves)
-        own = draw_two_waves(rng, len(people), share=0.0, **waves)
+        between = draw(1.0)
+        own = draw(0.0)
         r = parameters.correlation
         within = np.sqrt(r) * common + np.sqrt(1 - r) * own
         latent[name] = shift[:, None] + np.sqrt(share) * between + np.sqrt(1 - share) * within

@@ -5,7 +5,7 @@ SD means the standard deviation between people of the same sector and client gro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cpi_analysis.io.simulate.marks import group, list_marked, number
 from cpi_analysis.io.simulate.services import SERVICES, ServicePlan
@@ -163,15 +163,15 @@ class SimulationParameters:
     0.0
     """
 
-    as_run: AsRunDesign = group(AsRunDesign(), "the pilot as run")
-    planned: PlannedDesign = group(PlannedDesign(), "the pilot as planned")
-    people: PeopleParameters = group(PeopleParameters(), "people")
-    outcome: OutcomeParameters = group(OutcomeParameters(), "outcomes")
-    health: HealthParameters = group(HealthParameters(), "health-related quality of life")
-    fidelity: FidelityParameters = group(FidelityParameters(), "fidelity")
-    cost: CostParameters = group(CostParameters(), "service use and costs")
-    missing: MissingParameters = group(MissingParameters(), "missing data")
-    network: NetworkParameters = group(NetworkParameters(), "network maps")
+    as_run: AsRunDesign = field(default_factory=AsRunDesign)
+    planned: PlannedDesign = field(default_factory=PlannedDesign)
+    people: PeopleParameters = field(default_factory=PeopleParameters)
+    outcome: OutcomeParameters = field(default_factory=OutcomeParameters)
+    health: HealthParameters = field(default_factory=HealthParameters)
+    fidelity: FidelityParameters = field(default_factory=FidelityParameters)
+    cost: CostParameters = field(default_factory=CostParameters)
+    missing: MissingParameters = field(default_factory=MissingParameters)
+    network: NetworkParameters = field(default_factory=NetworkParameters)
 
     def design(self, name: str) -> StudyDesign:
         """Return the design called ``as_run`` or ``planned``."""

@@ -75,7 +75,8 @@ def _deal(counts: tuple[int, ...]) -> Integers:
 def count_workers(design: StudyDesign, *, per_worker: int) -> Integers:
     """Return how many workers each agency has."""
     sizes = np.array([sum(plan.counts) for plan in design.agencies])
-    return np.maximum(2, -(-sizes // per_worker))
+    workers: Integers = np.maximum(2, -(-sizes // per_worker))
+    return workers
 
 
 def build_agencies(rng: np.random.Generator, design: StudyDesign) -> pd.DataFrame:
@@ -84,7 +85,7 @@ def build_agencies(rng: np.random.Generator, design: StudyDesign) -> pd.DataFram
     span = (_LAST_TRAINING - _FIRST_TRAINING).days
     days = pd.to_timedelta(rng.integers(0, span, len(plans)), unit="D")
     trained = pd.Series(_FIRST_TRAINING + days)
-    is_trained = [plan.arm == "intervention" for plan in plans]
+    is_trained = np.array([plan.arm == "intervention" for plan in plans])
     return pd.DataFrame(
         {
             "agency_id": [agency_code(index) for index in range(len(plans))],
@@ -109,7 +110,7 @@ def build_workers(
     return pd.DataFrame(
         {
             "worker_id": [f"W{index + 1:03d}" for index in range(len(agency))],
-            "agency_id": [agency_code(index) for index in agency],
+            "agency_id": [agency_code(int(index)) for index in agency],
             "profession": rng.choice(PROFESSIONS, len(agency)),
             "training_days": np.where(is_trained, days, 0).astype(float),
             "is_supervisor": supervises,
@@ -128,7 +129,7 @@ def build_participants(
     return pd.DataFrame(
         {
             "participant_id": people.ids,
-            "agency_id": [agency_code(index) for index in people.agency],
+            "agency_id": [agency_code(int(index)) for index in people.agency],
             "worker_id": [f"W{index + 1:03d}" for index in people.worker],
             "client_group": [CLIENT_GROUPS[index] for index in people.group],
             "age_years": _draw_ages(rng, people.group, parameters),

@@ -116,7 +116,8 @@ def _draw_returned(
 
 def cut_into_answers(values: Floats, step: float) -> Integers:
     """Return answers from 1 to 5; the middle answer lies around 0."""
-    return np.clip(np.floor(values / step + 0.5) + 3, LOWEST, HIGHEST).astype(np.int64)
+    answers: Integers = np.clip(np.floor(values / step + 0.5) + 3, LOWEST, HIGHEST).astype(int)
+    return answers
 
 
 def compute_composite(ratings: Floats) -> Floats:
