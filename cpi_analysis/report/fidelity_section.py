@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
 
 from cpi_analysis.fidelity.bands import FidelityBandResult, build_fidelity_bands
 from cpi_analysis.fidelity.domain_reliability import (
@@ -59,18 +60,20 @@ def build_fidelity_section(trial: TrialData) -> tuple[Section, dict[str, Result]
 
 
 def _number(agreement: SourceAgreementResult) -> str:
-    row = agreement.estimates.set_index("form").loc["ICC(A,k)"]
-    return round_half_up(float(row["estimate"]), 2).replace("-", "−")
+    return round_half_up(_row_of_mean(agreement)["estimate"], 2)
+
+
+def _row_of_mean(agreement: SourceAgreementResult) -> dict[Hashable, Any]:
+    rows = agreement.estimates
+    return rows[rows["form"] == "ICC(A,k)"].to_dict("records")[0]
 
 
 def _interval(agreement: SourceAgreementResult) -> str:
-    row = agreement.estimates.set_index("form").loc["ICC(A,k)"]
-    low, high = (round_half_up(float(row[name]), 2) for name in ("conf_low", "conf_high"))
+    row = _row_of_mean(agreement)
+    low, high = (round_half_up(row[name], 2) for name in ("conf_low", "conf_high"))
     level = f"{(agreement.confidence_level or 0.95) * 100:.4g}%"
     count = agreement.scores.shape[1]
-    return f"{level} CI {low} to {high}; agreement of the mean of {count} sources".replace(
-        " -", " −"
-    )
+    return f"{level} CI {low} to {high}; ICC(A,k), agreement of the mean of {count} sources"
 
 
 def _bands_block(bands: FidelityBandResult) -> Block:

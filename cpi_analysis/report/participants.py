@@ -66,10 +66,10 @@ def _phrase_step(step: str) -> str:
 def _agencies_block(trial: TrialData, groups: pd.Series[str]) -> Block:
     participants = trial.table("participants").set_index("participant_id")
     frame = pd.DataFrame({"agency_id": participants["agency_id"], "group": groups})
-    sizes = frame.groupby(["group", "agency_id"], sort=True).size()
     rows = [{"group": "all", **_describe_sizes(frame.groupby("agency_id").size())}]
     rows += [
-        {"group": str(group), **_describe_sizes(sizes.loc[group])} for group in list_groups(groups)
+        {"group": name, **_describe_sizes(part.groupby("agency_id").size())}
+        for name, part in ((name, frame[frame["group"] == name]) for name in list_groups(groups))
     ]
     table = pd.DataFrame(rows)
     shown = table.assign(

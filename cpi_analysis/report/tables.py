@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -72,7 +72,8 @@ def write_csv(table: pd.DataFrame) -> bytes:
 
 def _safe_column(column: pd.Series[Any]) -> pd.Series[Any]:
     if pd.api.types.is_datetime64_any_dtype(column):
-        return column.dt.strftime("%Y-%m-%d")
+        dates: pd.Series[Any] = column.dt.strftime("%Y-%m-%d")
+        return dates
     if pd.api.types.is_numeric_dtype(column):
         return column
     return column.astype(object).map(_safe_cell)
@@ -156,7 +157,7 @@ def phrase_interval(low: float, high: float) -> str:
     return f"{typeset(format_value(low))} to {typeset(format_value(high))}"
 
 
-def phrase_estimate(row: Mapping[str, Any]) -> str:
+def phrase_estimate(row: Mapping[Hashable, Any]) -> str:
     """Return an estimate with its interval, such as ``1.62 (−0.12 to 3.40)``."""
     interval = phrase_interval(row["conf_low"], row["conf_high"])
     return f"{typeset(format_value(row['estimate']))} ({interval})"
