@@ -132,27 +132,16 @@ def build_analysis_set(
     people = list_people(trial)
     reference = _resolve_baseline(trial, measure, baseline)
     exposure = classify_exposure(trial, people, protocol.contrast)
-    columns = {"outcome": pick_measure(trial, f"{measure}@{timepoint}").reindex(people.index)}
-    reasons = {"outcome": f"{measure}@{timepoint} is missing"}
-    if reference is not None:
-        columns["baseline"] = pick_measure(trial, reference).reindex(people.index)
-        reasons["baseline"] = f"{reference} is missing"
-    for name in covariates:
-        columns[name_column(name)] = pick_covariate(trial, people, name)
-        reasons[name_column(name)] = f"{name} is missing"
+    columns = _collect_columns(trial, people, f"{measure}@{timepoint}", reference, covariates)
     conditions = {"not in a group that is compared": exposure == UNCLASSIFIED}
-    for name in requirements:
-        missing = pick_measure(trial, name).reindex(people.index).isna()
-        conditions[f"not in the population: {name} is missing"] = missing
-    for name, column in columns.items():
-        conditions.setdefault(reasons[name], column.isna())
+    conditions |= _list_conditions(trial, people.index, requirements, columns)
     first_reason = _find_first_reason(conditions, people.index)
     data = pd.DataFrame(
         {
             "agency_id": people["agency_id"].astype("str"),
             "exposure": exposure,
             "exposure_target": (exposure == protocol.contrast.target).astype("float64"),
-            **columns,
+            **{name: column for name, (_, column) in columns.items()},
         }
     )[first_reason == ANALYSED].reset_index()
     _require_both_groups(data, protocol.contrast)
@@ -175,6 +164,40 @@ def build_analysis_set(
         confidence_level=protocol.confidence_level,
         notes=_write_notes(first_reason, protocol.contrast),
     )
+
+
+def _collect_columns(
+    trial: TrialData,
+    people: pd.DataFrame,
+    outcome: str,
+    baseline: str | None,
+    covariates: Sequence[str],
+) -> dict[str, tuple[str, pd.Series]]:
+    """Return, by column, what the plan calls it and its values."""
+    columns = {"outcome": (outcome, pick_measure(trial, outcome).reindex(people.index))}
+    if baseline is not None:
+        columns["baseline"] = (baseline, pick_measure(trial, baseline).reindex(people.index))
+    for name in covariates:
+        columns[name_column(name)] = (name, pick_covariate(trial, people, name))
+    return columns
+
+
+def _list_conditions(
+    trial: TrialData,
+    people: pd.Index,
+    requirements: tuple[str, ...],
+    columns: dict[str, tuple[str, pd.Series]],
+) -> dict[str, pd.Series]:
+    """Return the reasons to leave somebody out, in the order in which they are applied."""
+    conditions = {
+        f"not in the population: {name} is missing": pick_measure(trial, name)
+        .reindex(people)
+        .isna()
+        for name in requirements
+    }
+    for name, column in columns.values():
+        conditions.setdefault(f"{name} is missing", column.isna())
+    return conditions
 
 
 def _find_requirements(protocol: Protocol, population: str) -> tuple[str, ...]:

@@ -13,8 +13,9 @@ from cpi_analysis.effectiveness.mixed_models import (
     MixedModelResult,
     fit_mixed_model,
 )
+from cpi_analysis.effectiveness.wording import format_interval, format_p_value
 from cpi_analysis.inference.kenward_roger import Information
-from cpi_analysis.results import Result, format_value
+from cpi_analysis.results import Result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,8 @@ class OutcomeModelResult(Result):
         The outcome.
     target, reference
         The groups.
+    is_allocated
+        Whether the groups are arms; otherwise they were formed by what was measured.
     model
         The fitted model, with every coefficient and the variances.
     flow
@@ -47,6 +50,7 @@ class OutcomeModelResult(Result):
     unit: str | None
     target: str
     reference: str
+    is_allocated: bool
     model: MixedModelResult
     flow: pd.DataFrame
 
@@ -79,27 +83,24 @@ class OutcomeModelResult(Result):
     def summary(self) -> str:
         """Return the difference and its interval, in one sentence."""
         row = self.estimates.iloc[0].to_dict()
-        estimate, low, high = (row[name] for name in ("estimate", "conf_low", "conf_high"))
-        p_value = format_value(row["p_value"], "p_value")
-        p_value = p_value if p_value.startswith("<") else f"= {p_value}"
+        estimate, low, high = format_interval(row["estimate"], row["conf_low"], row["conf_high"])
+        unit = f" {self.unit}" if self.unit else ""
         facts = (
-            f"({self.confidence_level:.0%} CI {format_value(low)} to {format_value(high)}, "
-            f"p {p_value}; {self.n_participants} participants in {self.n_agencies} agencies)"
+            f"({self.confidence_level:.0%} CI {low} to {high}; {format_p_value(row['p_value'])}; "
+            f"{self.n_participants} participants in {self.n_agencies} agencies)"
         )
-        if low > 0 or high < 0:
-            direction = "higher" if estimate > 0 else "lower"
+        if row["conf_low"] > 0 or row["conf_high"] < 0:
+            direction = "higher" if row["estimate"] > 0 else "lower"
             return (
-                f"{self.label} at {self.timepoint} was {self._amount(abs(estimate))} {direction} "
+                f"{self.label} at {self.timepoint} was {estimate.lstrip('-')}{unit} {direction} "
                 f"in the {self.target} than in the {self.reference} group {facts}."
             )
+        # A group that was not allocated has no effect to speak of.
+        word = "effects" if self.is_allocated else "differences"
         return (
-            f"{self.label} at {self.timepoint}: the {self.target} group differed from the "
-            f"{self.reference} group by {self._amount(estimate)} {facts}; the data are compatible "
-            f"with effects from {format_value(low)} to {format_value(high)}."
+            f"{self.label} at {self.timepoint}: {self.target} minus {self.reference} was "
+            f"{estimate}{unit} {facts}; the data are compatible with {word} from {low} to {high}."
         )
-
-    def _amount(self, value: float) -> str:
-        return format_value(value) + (f" {self.unit}" if self.unit else "")
 
     def _draw(self, ax: Axes) -> None:
         rows = self.estimates
@@ -156,22 +157,17 @@ def fit_outcome_model(
     controlled trials. Contemporary Clinical Trials Communications 10, 80-85.
     """
     level = analysis_set.confidence_level if confidence_level is None else confidence_level
-    columns = [EXPOSURE, *(["baseline"] if analysis_set.baseline else []), *analysis_set.covariates]
     model = fit_mixed_model(
         analysis_set.data,
-        formula="outcome ~ " + " + ".join(map(_quote, columns)),
+        formula=_write_formula(analysis_set),
         random={"agency_id": "1"},
         df=df,
         information=information,
         confidence_level=level,
     )
     contrast = analysis_set.contrast
-    row = model.estimates[model.estimates["term"] == EXPOSURE].drop(columns="term")
-    row.insert(0, "measure", analysis_set.measure)
-    row.insert(1, "timepoint", analysis_set.timepoint)
-    row.insert(2, "contrast", f"{contrast.target} minus {contrast.reference}")
     return OutcomeModelResult(
-        estimates=row.assign(n=model.n_participants, n_agencies=model.n_agencies),
+        estimates=_pick_row(analysis_set, model),
         n_participants=model.n_participants,
         n_agencies=model.n_agencies,
         method=f"Linear mixed model with an intercept per agency, {model.method}",
@@ -184,13 +180,25 @@ def fit_outcome_model(
         unit=analysis_set.unit,
         target=contrast.target,
         reference=contrast.reference,
+        is_allocated=contrast.variable == "arm",
         model=model,
         flow=analysis_set.flow,
     )
 
 
-def _quote(column: str) -> str:
-    return column if column.isidentifier() else f"`{column}`"
+def _write_formula(analysis_set: AnalysisSet) -> str:
+    columns = [EXPOSURE, *(["baseline"] if analysis_set.baseline else []), *analysis_set.covariates]
+    quoted = [name if name.isidentifier() else f"`{name}`" for name in columns]
+    return "outcome ~ " + " + ".join(quoted)
+
+
+def _pick_row(analysis_set: AnalysisSet, model: MixedModelResult) -> pd.DataFrame:
+    contrast = analysis_set.contrast
+    row = model.estimates[model.estimates["term"] == EXPOSURE].drop(columns="term")
+    row.insert(0, "measure", analysis_set.measure)
+    row.insert(1, "timepoint", analysis_set.timepoint)
+    row.insert(2, "contrast", f"{contrast.target} minus {contrast.reference}")
+    return row.assign(n=model.n_participants, n_agencies=model.n_agencies)
 
 
 def _state_estimand(analysis_set: AnalysisSet) -> str:

@@ -10,8 +10,9 @@ import pandas as pd
 
 from cpi_analysis.effectiveness.analysis_set import AnalysisSet
 from cpi_analysis.effectiveness.figures import draw_intervals
+from cpi_analysis.effectiveness.wording import format_interval
 from cpi_analysis.errors import Fault, ModelError
-from cpi_analysis.results import Result, format_value
+from cpi_analysis.results import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,11 +41,11 @@ class PairedChangeResult(Result):
     def summary(self) -> str:
         """Return the mean change in all participants, in one sentence."""
         row = self.estimates.iloc[0].to_dict()
+        change, low, high = format_interval(row["estimate"], row["conf_low"], row["conf_high"])
         unit = f" {self.unit}" if self.unit else ""
         return (
-            f"{self.label} changed by {format_value(row['estimate'])}{unit} on average from "
-            f"baseline to {row['timepoint']} ({self.confidence_level:.0%} CI "
-            f"{format_value(row['conf_low'])} to {format_value(row['conf_high'])}; "
+            f"{self.label} changed by {change}{unit} on average from baseline to "
+            f"{row['timepoint']} ({self.confidence_level:.0%} CI {low} to {high}; "
             f"{self.n_participants} participants, agencies ignored, no comparison)."
         )
 
@@ -104,13 +105,9 @@ def estimate_paired_change(
         name: data.loc[data["exposure"] == name, "change"]
         for name in (contrast.target, contrast.reference)
     }
+    where = {"measure": analysis_set.measure, "timepoint": analysis_set.timepoint}
     rows = [
-        {
-            "measure": analysis_set.measure,
-            "timepoint": analysis_set.timepoint,
-            "group": name,
-            **_estimate(change.to_numpy(), level),
-        }
+        {**where, "group": name, **_estimate(change.to_numpy(), level)}
         for name, change in groups.items()
         if name == "all" or len(change) >= FEWEST
     ]

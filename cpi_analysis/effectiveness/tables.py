@@ -55,8 +55,8 @@ class OutcomeTableResult(Result):
             low=rows["conf_low"].to_numpy() / scales,
             high=rows["conf_high"].to_numpy() / scales,
             title=(
-                f"{rows['contrast'].iloc[0]}, in standard deviations given the adjustment "
-                f"({self.confidence_level:.0%} CI)"
+                f"{rows['contrast'].iloc[0]}\n"
+                f"in adjusted standard deviations ({self.confidence_level:.0%} CI)"
             ),
         )
 

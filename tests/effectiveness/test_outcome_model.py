@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from cpi_analysis.effectiveness import build_analysis_set, fit_mixed_model, fit_outcome_model
+from cpi_analysis.effectiveness.wording import format_interval
 from cpi_analysis.io.protocol import Contrast, OutcomePlan, Protocol
 from cpi_analysis.io.trial import build_trial
 from tests.effectiveness.small_trial import ARMS, BANDS, make_tables, make_trial, protocol_with
@@ -164,6 +165,7 @@ def test_a_null_result_is_told_by_what_it_is_compatible_with():
     assert "the data are compatible with effects from" in text
     assert "no effect" not in text
     assert "no difference" not in text
+    assert "compatible with differences from" in fit_small(protocol_with(BANDS)).summary()
 
 
 @pytest.mark.parametrize(("shift", "word"), [(40.0, "higher"), (-40.0, "lower")])
@@ -209,3 +211,16 @@ def test_shows_itself():
     ax = result.plot()
     assert "intervention minus comparison, points (95% CI)" in ax.get_xlabel()
     plt.close(ax.figure)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "texts"),
+    [
+        ((-1331.4, -2593.0, -69.0), ("-1,331", "-2,593", "-69")),
+        ((2.345, -1.25, 5.94), ("2.3", "-1.3", "5.9")),
+        ((0.076039, 0.010172, 0.141906), ("0.076", "0.010", "0.142")),
+        ((0.0004, -0.0011, 0.0019), ("0.0004", "-0.0011", "0.0019")),
+    ],
+)
+def test_numbers_of_a_sentence_have_the_same_decimals(numbers, texts):
+    assert format_interval(*numbers) == texts
