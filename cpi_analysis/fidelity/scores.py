@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: A composite needs this many sources, or all of them when fewer are planned.
 MINIMUM_SOURCES = 2
-#: Decimals that are kept: the mean of three sources must be 80 when it is 80, for the cut-off.
+#: Decimals that are kept: a mean of sources that is 70 must not fall below a cut-off of 70.
 _DECIMALS = 10
 
 

@@ -12,6 +12,7 @@ from cpi_analysis.fidelity import (
     build_source_scores,
     derive_fidelity_scores,
 )
+from cpi_analysis.fidelity.scores import compute_composite
 from tests.fidelity.small_trial import ITEMS, make_ratings, make_trial
 
 FIVES = (5, 5, 5, 5, 5)
@@ -125,14 +126,12 @@ def test_with_one_planned_source_that_source_is_the_score():
 
 
 def test_the_mean_of_sources_reaches_a_cut_off_that_it_equals():
-    # 70, 80 and 90 sum to 240.
-    sheets = {
-        ("P1", "worker"): (4, 4, 4, 4, 3),
-        ("P1", "participant"): (4, 4, 4, 4, 5),
-        ("P1", "researcher"): (5, 5, 5, 5, 3),
-    }
-    fidelity = fidelity_of(make_trial(make_ratings(sheets)))
-    assert fidelity["P1"] == 80.0
+    # 47/60, 62/80 and 39/72 of the range average exactly 70%; their floats give 69.99999999999999.
+    scores = pd.DataFrame(
+        {"worker": [100 * 47 / 60], "participant": [100 * 62 / 80], "researcher": [100 * 39 / 72]}
+    )
+    assert scores.mean(axis=1)[0] < 70
+    assert compute_composite(scores)[0] == 70
 
 
 def test_the_measure_is_described_once():
