@@ -14,6 +14,7 @@ from cpi_analysis.effectiveness.exposure import (
     UNCLASSIFIED,
     classify_exposure,
     describe_exposure,
+    explain_unclassified,
     require_protocol,
 )
 from cpi_analysis.effectiveness.variables import (
@@ -133,7 +134,7 @@ def build_analysis_set(
     reference = _resolve_baseline(trial, measure, baseline)
     exposure = classify_exposure(trial, people, protocol.contrast)
     columns = _collect_columns(trial, people, f"{measure}@{timepoint}", reference, covariates)
-    conditions = {"not in a group that is compared": exposure == UNCLASSIFIED}
+    conditions = {explain_unclassified(protocol.contrast): exposure == UNCLASSIFIED}
     conditions |= _list_conditions(trial, people.index, requirements, columns)
     first_reason = _find_first_reason(conditions, people.index)
     data = pd.DataFrame(

@@ -54,3 +54,10 @@ def describe_exposure(contrast: Contrast) -> str:
         f"participants whose {contrast.measure} at {contrast.timepoint} was {contrast.target} "
         f"({contrast.cutoff:g} or more) and {contrast.reference} (less)"
     )
+
+
+def explain_unclassified(contrast: Contrast) -> str:
+    """Return why somebody belongs to neither group."""
+    if contrast.variable == "arm":
+        return "not in a group that is compared"
+    return f"{contrast.measure}@{contrast.timepoint}, which forms the groups, is missing"

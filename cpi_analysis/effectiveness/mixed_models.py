@@ -30,7 +30,7 @@ FEW_DF = 4.0
 BOUNDARY_NOTE = (
     "The variance between agencies was estimated as zero, the boundary of what is possible. "
     "With few agencies this is common even when agencies differ: it does not show that the "
-    "intracluster correlation is zero. The degrees of freedom still count agencies."
+    "intracluster correlation is zero. The degrees of freedom still allow for agencies."
 )
 
 
