@@ -9,12 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cpi_analysis.economics.checks import check_columns, find_rows
+from cpi_analysis.economics.checks import check_columns
+from cpi_analysis.economics.outcome_checks import check_complete, check_numbers, check_outcomes_vary
 from cpi_analysis.economics.wording import phrase_list
 from cpi_analysis.errors import DataError, Fault, ModelError
 
 FloatArray = NDArray[np.float64]
 Covariates = Sequence[str] | Mapping[str, Sequence[str]]
+
+#: Column of the group in both designs.
+GROUP_COLUMN = 1
 
 _EQUATIONS = ("cost", "effect")
 
@@ -87,8 +91,8 @@ def build_comparison(
     used += [name for names in by_equation.values() for name in names]
     used = list(dict.fromkeys(used))
     check_columns(data, used, table="data")
-    _check_complete(data, [arm, *([cluster] if cluster else [])])
-    _check_numbers(data, used, cost=cost, effect=effect)
+    check_complete(data, [arm, *([cluster] if cluster else [])])
+    check_numbers(data, used, cost=cost, effect=effect)
     target, reference = _name_groups(data[arm], arm=arm, target=target, reference=reference)
     is_compared = data[arm].isin([target, reference])
     notes = _note_not_compared(~is_compared)
@@ -132,68 +136,6 @@ def _fault_covariates() -> Fault:
         rule="covariates are a list of columns for both equations, or one list for each",
         cure='give ["age_years"] or {"cost": ["baseline_cost"], "effect": ["baseline_effect"]}',
         allowed="list, or mapping with the keys cost and effect",
-    )
-
-
-def _check_complete(data: pd.DataFrame, columns: Sequence[str]) -> None:
-    faults = [
-        Fault(
-            code="CPI-E014",
-            table="data",
-            column=column,
-            rows=find_rows(data[column].isna()),
-            rule="every participant has a group and an agency",
-            cure="fill in the cells, or leave these participants out before the analysis",
-        )
-        for column in columns
-        if data[column].isna().any()
-    ]
-    if faults:
-        raise DataError(faults)
-
-
-def _check_numbers(data: pd.DataFrame, columns: Sequence[str], *, cost: str, effect: str) -> None:
-    faults = []
-    for column in columns:
-        if not pd.api.types.is_numeric_dtype(data[column]):
-            if column in (cost, effect):
-                faults.append(
-                    Fault(
-                        code="CPI-E020",
-                        table="data",
-                        column=column,
-                        rule="the outcome is a number",
-                        cure="give a numeric column",
-                    )
-                )
-            continue
-        values = data[column].to_numpy(dtype=float, na_value=np.nan)
-        if np.isinf(values).any():
-            faults.append(_fault_infinite(column, find_rows(np.isinf(values))))
-        if column == cost and (values < 0).any():
-            faults.append(
-                Fault(
-                    code="CPI-E024",
-                    table="data",
-                    column=column,
-                    rows=find_rows(values < 0),
-                    rule="the cost of a participant cannot be negative",
-                    cure="correct the cells; a saving is a lower cost, not a negative one",
-                    allowed="0 or more",
-                )
-            )
-    if faults:
-        raise DataError(faults)
-
-
-def _fault_infinite(column: str, rows: tuple[int, ...]) -> Fault:
-    return Fault(
-        code="CPI-M006",
-        table="data",
-        column=column,
-        rows=rows,
-        rule="values must be finite",
-        cure="correct the cells, or leave them empty when they are missing",
     )
 
 
@@ -262,18 +204,7 @@ def _check_groups(is_target: FloatArray, data: pd.DataFrame, *, cost: str, effec
                 "were not recorded there",
             )
         )
-    faults = [
-        Fault(
-            code="CPI-M003",
-            column=column,
-            rule="the outcome has the same value for everyone",
-            cure="check the column; there is nothing to compare",
-        )
-        for column in (cost, effect)
-        if data[column].nunique() == 1
-    ]
-    if faults:
-        raise ModelError(faults)
+    check_outcomes_vary(data, (cost, effect))
 
 
 def _code_clusters(

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from cpi_analysis.economics.checks import check_confidence_level
-from cpi_analysis.economics.comparison import Covariates, build_comparison
+from cpi_analysis.economics.comparison import GROUP_COLUMN, Covariates, build_comparison
 from cpi_analysis.economics.wording import phrase_interval, phrase_money
 from cpi_analysis.inference.kenward_roger import adjust_kenward_roger
 from cpi_analysis.inference.mixed_model import fit_random_intercept
@@ -123,9 +123,15 @@ def fit_incremental_models(
     ):
         fit = fit_random_intercept(values, design, comparison.clusters)
         covariance, df = adjust_kenward_roger(fit)
-        std_error = float(np.sqrt(covariance[1, 1]))
+        std_error = float(np.sqrt(covariance[GROUP_COLUMN, GROUP_COLUMN]))
         rows.append(
-            _make_row(quantity, float(fit.beta[1]), std_error, float(df[1]), confidence_level)
+            _make_row(
+                quantity,
+                float(fit.beta[GROUP_COLUMN]),
+                std_error,
+                float(df[GROUP_COLUMN]),
+                confidence_level,
+            )
         )
         if fit.is_singular:
             notes.append(

@@ -151,10 +151,11 @@ def _count_flow(table: pd.DataFrame, groups: tuple[str, str]) -> pd.DataFrame:
     group = table["exposure"].fillna(_NO_GROUP)
     reason = pd.Series("analysed", index=table.index, dtype=object)
     checked = [column for column in table.columns if column not in _FIXED[:4]]
+    named = {column: f"{column.replace('_', ' ')} missing" for column in checked}
     for column in reversed(checked):
-        reason = reason.mask(table[column].isna(), f"{column} missing")
+        reason = reason.mask(table[column].isna(), named[column])
     reason = reason.mask(group == _NO_GROUP, "group missing or not compared")
-    ordered = ["group missing or not compared", *(f"{column} missing" for column in checked)]
+    ordered = ["group missing or not compared", *named.values()]
     rows = []
     for name in (*groups, _NO_GROUP):
         mine = reason[group == name]

@@ -11,6 +11,12 @@ from cpi_analysis.economics.incremental import estimate_incremental
 from cpi_analysis.economics.incremental_result import IncrementalResult
 from cpi_analysis.economics.ratio import IcerResult, compute_icer
 
+#: Said beside every comparison of groups that were not allocated.
+OBSERVED_GROUPS_NOTE = (
+    "The groups were formed by what was measured after the start, not by allocation: differences "
+    "in cost and effect describe the groups, and need not be caused by what divides them."
+)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EconomicEvaluation:
@@ -61,7 +67,8 @@ def estimate_planned_evaluation(
         reference=contrast.reference,
         effect_label=economic_set.effect_label,
     )
-    incremental = replace(incremental, notes=(*economic_set.notes, *incremental.notes))
+    caveat = () if contrast.variable == "arm" else (OBSERVED_GROUPS_NOTE,)
+    incremental = replace(incremental, notes=(*caveat, *economic_set.notes, *incremental.notes))
     models = fit_incremental_models(
         economic_set.data,
         cost="follow_up_cost",

@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from cpi_analysis.economics.checks import check_confidence_level, check_thresholds
-from cpi_analysis.economics.comparison import Comparison, Covariates, build_comparison
+from cpi_analysis.economics.comparison import (
+    GROUP_COLUMN,
+    Comparison,
+    Covariates,
+    build_comparison,
+)
+from cpi_analysis.economics.incremental_notes import describe_method, remark_comparison
 from cpi_analysis.economics.incremental_result import IncrementalResult
 from cpi_analysis.errors import DataError, Fault, ModelError
-from cpi_analysis.inference.resampling import (
-    ResamplingPlan,
-    build_rao_wu_plan,
-    compute_linearised_covariance,
-)
+from cpi_analysis.inference.resampling import ResamplingPlan, build_rao_wu_plan
 from cpi_analysis.inference.weighted_regression import (
-    compute_cluster_influence,
     compute_cluster_products,
     find_solvable,
     solve_replicates,
 )
-from cpi_analysis.results import format_value
 
 FloatArray = NDArray[np.float64]
 
@@ -34,12 +34,6 @@ METHODS = ("rao_wu",)
 
 #: Replicates unless asked otherwise: the Monte Carlo error of a standard error is then 0.7%.
 DEFAULT_REPLICATES = 10_000
-
-#: Fewer agencies than this in a group that is compared within agencies calls for a warning.
-FEW_AGENCIES = 6
-
-#: Column of the group's difference in both designs.
-_GROUP = 1
 
 
 def estimate_incremental(
@@ -161,7 +155,7 @@ def estimate_incremental(
         estimates=estimates,
         n_participants=comparison.n_participants,
         n_agencies=comparison.n_clusters if comparison.is_clustered else None,
-        method=_describe(comparison, replicates),
+        method=describe_method(comparison, replicates),
         seed=seed,
         confidence_level=confidence_level,
         estimand=(
@@ -169,7 +163,7 @@ def estimate_incremental(
             f"{comparison.target} minus {comparison.reference}, at equal values of the "
             "covariates, in participants with complete data"
         ),
-        notes=(*comparison.notes, *_remark(comparison, plan, deltas)),
+        notes=(*comparison.notes, *remark_comparison(comparison, plan)),
         draws=_frame_draws(deltas),
         target=comparison.target,
         reference=comparison.reference,
@@ -227,7 +221,7 @@ def _fit(comparison: Comparison) -> FloatArray:
         (comparison.effect_design, comparison.effect),
     )
     return np.array(
-        [np.linalg.lstsq(design, values, rcond=None)[0][_GROUP] for design, values in pairs]
+        [np.linalg.lstsq(design, values, rcond=None)[0][GROUP_COLUMN] for design, values in pairs]
     )
 
 
@@ -252,7 +246,9 @@ def _resample(
         ),
     )
     weights = plan.weights
-    return plan, np.column_stack([solve_replicates(part, weights)[:, _GROUP] for part in products])
+    return plan, np.column_stack(
+        [solve_replicates(part, weights)[:, GROUP_COLUMN] for part in products]
+    )
 
 
 def _tabulate(
@@ -298,74 +294,3 @@ def _share_positive(deltas: FloatArray, threshold: float | None) -> float | None
     if threshold is None:
         return None
     return float(np.mean(threshold * deltas[:, 1] > deltas[:, 0]))
-
-
-def _describe(comparison: Comparison, replicates: int) -> str:
-    unit = "agencies" if comparison.is_clustered else "participants"
-    strata = "within each group" if comparison.is_nested else "over all agencies"
-    return (
-        f"one least-squares equation each for cost and effect; Rao-Wu resampling of {unit} "
-        f"(K - 1 {strata}, {replicates:,} replicates); t distribution with "
-        f"{comparison.n_clusters - 2} degrees of freedom ({unit} - 2)"
-    )
-
-
-def _remark(comparison: Comparison, plan: ResamplingPlan, deltas: FloatArray) -> tuple[str, ...]:
-    notes = []
-    if not comparison.is_nested:
-        notes.append(
-            "Some agencies have participants in both groups: all agencies form one stratum."
-        )
-        notes += _remark_few_agencies(comparison)
-    if plan.n_redrawn:
-        notes.append(
-            f"{plan.n_redrawn} of {plan.replicates:,} replicates could not be estimated (a group "
-            "or a covariate had no weight) and were drawn again."
-        )
-    notes.append(_remark_closed_form(comparison))
-    if comparison.cost_design.shape[1] == 2 or comparison.effect_design.shape[1] == 2:
-        notes.append("At least one of the two equations is not adjusted for any covariate.")
-    return tuple(notes)
-
-
-def _remark_few_agencies(comparison: Comparison) -> list[str]:
-    fewest = min(
-        np.unique(comparison.clusters[comparison.is_target == group]).size for group in (0, 1)
-    )
-    if fewest >= FEW_AGENCIES:
-        return []
-    return [f"One group occurs in {fewest} agencies only: the interval is likely to be too narrow."]
-
-
-def compute_closed_form_covariance(comparison: Comparison) -> FloatArray:
-    """Return the covariance of (ΔC, ΔE) that infinitely many replicates tend to."""
-    influence = [
-        compute_cluster_influence(
-            design, values, comparison.clusters, n_clusters=comparison.n_clusters
-        )[:, _GROUP]
-        for design, values in (
-            (comparison.cost_design, comparison.cost),
-            (comparison.effect_design, comparison.effect),
-        )
-    ]
-    return compute_linearised_covariance(np.column_stack(influence), comparison.strata)
-
-
-def _remark_closed_form(comparison: Comparison) -> str:
-    cost_error, effect_error = np.sqrt(np.diag(compute_closed_form_covariance(comparison)))
-    exactness = "exact" if _is_linear(comparison) else "to first order"
-    return (
-        f"Check: with infinitely many replicates the standard errors are, {exactness}, "
-        f"{format_value(float(cost_error))} for delta_cost and "
-        f"{format_value(float(effect_error))} for delta_effect."
-    )
-
-
-def _is_linear(comparison: Comparison) -> bool:
-    unadjusted = comparison.cost_design.shape[1] == comparison.effect_design.shape[1] == 2
-    sizes = np.bincount(comparison.clusters)
-    equal = all(
-        np.unique(sizes[comparison.strata == stratum]).size == 1
-        for stratum in np.unique(comparison.strata)
-    )
-    return unadjusted and equal and comparison.is_nested

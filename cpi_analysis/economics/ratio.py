@@ -51,6 +51,8 @@ class IcerResult(Result):
         Fieller region; None when the draws do not come from an incremental analysis.
     target, reference, effect_label
         What is compared, in words.
+    is_effect_clear
+        The interval of the difference in effect does not hold zero; None when there is none.
     """
 
     title: ClassVar[str] = "Incremental cost-effectiveness ratio"
@@ -63,6 +65,7 @@ class IcerResult(Result):
     target: str
     reference: str
     effect_label: str
+    is_effect_clear: bool | None = None
 
     def summary(self) -> str:
         """Return the quadrant, the ratio where it has a meaning, and its region, in words."""
@@ -76,6 +79,12 @@ class IcerResult(Result):
 
     def _phrase_ratio(self) -> str:
         meaning = _MEANING[self.quadrant].format(unit=self.effect_label)
+        if self.is_effect_clear is False:
+            return (
+                f"the estimates lie in the {self.quadrant} ({meaning.split(':')[0]}), but the "
+                f"interval of the difference in {self.effect_label} holds zero, so no ratio is "
+                "quoted"
+            )
         if self.icer is None:
             return meaning
         return f"{phrase_money(self.icer)} per {self.effect_label} ({self.quadrant}: {meaning})"
@@ -156,6 +165,7 @@ def compute_icer(
     quadrant = str(classify_quadrants(np.array([[cost, effect]]))[0])
     icer = cost / effect if quadrant in ("north-east", "south-west") else None
     region = _find_region(origin) if origin else None
+    is_effect_clear = _is_effect_clear(origin) if origin else None
     return IcerResult(
         estimates=_tabulate(icer, quadrant, region, deltas, effect_label),
         n_participants=origin.n_participants if origin else None,
@@ -169,7 +179,7 @@ def compute_icer(
         seed=origin.seed if origin else None,
         confidence_level=origin.confidence_level if origin else None,
         estimand=f"difference in mean cost per difference of one {effect_label} in mean effect",
-        notes=_remark(origin, icer),
+        notes=_remark(icer, is_effect_clear),
         quadrant=quadrant,
         icer=icer,
         delta_cost=cost,
@@ -178,6 +188,7 @@ def compute_icer(
         target=names[0],
         reference=names[1],
         effect_label=effect_label,
+        is_effect_clear=is_effect_clear,
     )
 
 
@@ -270,14 +281,16 @@ def _tabulate(
     return pd.DataFrame([head, *shares])
 
 
-def _remark(origin: IncrementalResult | None, icer: float | None) -> tuple[str, ...]:
+def _is_effect_clear(result: IncrementalResult) -> bool:
+    effect = result.point("delta_effect")
+    return not effect["conf_low"] <= 0 <= effect["conf_high"]
+
+
+def _remark(icer: float | None, is_effect_clear: bool | None) -> tuple[str, ...]:
     notes = []
     if icer is None:
         notes.append("No ratio is given: it would be negative or without meaning.")
-    if origin is None:
-        return tuple(notes)
-    effect = origin.point("delta_effect")
-    if effect["conf_low"] <= 0 <= effect["conf_high"]:
+    if is_effect_clear is False:
         notes.append(
             "The interval of the difference in effect holds zero: read the ratio only together "
             "with the net benefit and the shares of the quadrants."

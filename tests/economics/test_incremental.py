@@ -8,7 +8,7 @@ import pytest
 
 from cpi_analysis.economics import compute_icer, estimate_incremental
 from cpi_analysis.economics.comparison import build_comparison
-from cpi_analysis.economics.incremental import compute_closed_form_covariance
+from cpi_analysis.economics.incremental_notes import compute_closed_form_covariance
 from cpi_analysis.errors import DataError, ModelError
 from cpi_analysis.inference.weighted_regression import compute_cluster_influence
 from tests.reference import reference_json, reference_path

@@ -1,0 +1,89 @@
+"""What is said beside the numbers of an incremental analysis, and the check of its errors."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cpi_analysis.economics.comparison import GROUP_COLUMN, Comparison
+from cpi_analysis.inference.resampling import ResamplingPlan, compute_linearised_covariance
+from cpi_analysis.inference.weighted_regression import compute_cluster_influence
+from cpi_analysis.results import format_value
+
+FloatArray = NDArray[np.float64]
+
+#: Fewer agencies than this in a group that is compared within agencies calls for a warning.
+FEW_AGENCIES = 6
+
+
+def describe_method(comparison: Comparison, replicates: int) -> str:
+    """Return model, resampling and reference distribution in words."""
+    unit = "agencies" if comparison.is_clustered else "participants"
+    strata = "within each group" if comparison.is_nested else "over all agencies"
+    return (
+        f"one least-squares equation each for cost and effect; Rao-Wu resampling of {unit} "
+        f"(K - 1 {strata}, {replicates:,} replicates); t distribution with "
+        f"{comparison.n_clusters - 2} degrees of freedom ({unit} - 2)"
+    )
+
+
+def remark_comparison(comparison: Comparison, plan: ResamplingPlan) -> tuple[str, ...]:
+    """Return what a reader must know about the replicates behind the numbers."""
+    notes = []
+    if not comparison.is_nested:
+        notes.append(
+            "Some agencies have participants in both groups: all agencies form one stratum."
+        )
+        notes += _remark_few_agencies(comparison)
+    if plan.n_redrawn:
+        notes.append(
+            f"{plan.n_redrawn} of {plan.replicates:,} replicates could not be estimated (a group "
+            "or a covariate had no weight) and were drawn again."
+        )
+    notes.append(_remark_closed_form(comparison))
+    if comparison.cost_design.shape[1] == 2 or comparison.effect_design.shape[1] == 2:
+        notes.append("At least one of the two equations is not adjusted for any covariate.")
+    return tuple(notes)
+
+
+def _remark_few_agencies(comparison: Comparison) -> list[str]:
+    fewest = min(
+        np.unique(comparison.clusters[comparison.is_target == group]).size for group in (0, 1)
+    )
+    if fewest >= FEW_AGENCIES:
+        return []
+    return [f"One group occurs in {fewest} agencies only: the interval is likely to be too narrow."]
+
+
+def compute_closed_form_covariance(comparison: Comparison) -> FloatArray:
+    """Return the covariance of (ΔC, ΔE) that infinitely many replicates tend to."""
+    influence = [
+        compute_cluster_influence(
+            design, values, comparison.clusters, n_clusters=comparison.n_clusters
+        )[:, GROUP_COLUMN]
+        for design, values in (
+            (comparison.cost_design, comparison.cost),
+            (comparison.effect_design, comparison.effect),
+        )
+    ]
+    return compute_linearised_covariance(np.column_stack(influence), comparison.strata)
+
+
+def _remark_closed_form(comparison: Comparison) -> str:
+    cost_error, effect_error = np.sqrt(np.diag(compute_closed_form_covariance(comparison)))
+    exactness = "exact" if _is_linear(comparison) else "to first order"
+    return (
+        f"Check: with infinitely many replicates the standard errors are, {exactness}, "
+        f"{format_value(float(cost_error))} for delta_cost and "
+        f"{format_value(float(effect_error))} for delta_effect."
+    )
+
+
+def _is_linear(comparison: Comparison) -> bool:
+    unadjusted = comparison.cost_design.shape[1] == comparison.effect_design.shape[1] == 2
+    sizes = np.bincount(comparison.clusters)
+    equal = all(
+        np.unique(sizes[comparison.strata == stratum]).size == 1
+        for stratum in np.unique(comparison.strata)
+    )
+    return unadjusted and equal and comparison.is_nested
