@@ -229,8 +229,9 @@ def _say_where(fault: Fault, headings: Mapping[tuple[str, str], str], place: Pla
     if fault.code == "CPI-E010":
         where = place.study_path.name if place.study_path is not None else place.folder.name
         return replace(fault, file=where, allowed=PACKAGE_SHAPE)
-    heading = headings.get((fault.table or "", fault.column or ""))
-    return fault if heading is None else replace(fault, column=heading)
+    heading = headings.get((fault.table or "", fault.column or ""), fault.column)
+    # A row of a wide file may stand behind several rows of a long table.
+    return replace(fault, column=heading, rows=tuple(dict.fromkeys(fault.rows)))
 
 
 def _check_header(table: str, headings: Sequence[str], raw: RawTable) -> list[Fault]:
