@@ -17,9 +17,9 @@ from cpi_analysis.io.readers import raw, read_text_table
 from tests.io.test_load import PBS, documented_example, make_folder
 
 #: Stands in the cells of every bad file: it must not stand in any message.
-SECRET = "Zq7Secret"
+MARKER = "Zq7Marker"
 HEADER = "participant_id,agency_id\n"
-GOOD_ROW = f"{SECRET},T1\n"
+GOOD_ROW = f"{MARKER},T1\n"
 
 
 def refused(action, *arguments, **settings):
@@ -28,8 +28,8 @@ def refused(action, *arguments, **settings):
         action(*arguments, **settings)
     assert time.monotonic() - started < 20
     error = caught.value
-    assert SECRET not in str(error)
-    assert all(SECRET not in str(fault) for fault in error.faults)
+    assert MARKER not in str(error)
+    assert all(MARKER not in str(fault) for fault in error.faults)
     assert all(fault.cure and fault.rule for fault in error.faults)
     return error
 
@@ -45,26 +45,26 @@ TEXT_FILES = {
     "white space": (b" \n\t \n", "CPI-E002", ()),
     "utf-16": ((HEADER + GOOD_ROW).encode("utf-16"), "CPI-E004", ()),
     "utf-16 without mark": ((HEADER + GOOD_ROW).encode("utf-16-le"), "CPI-E004", ()),
-    "cp1252": (f"{HEADER}{GOOD_ROW}{SECRET}é,T1\n".encode("cp1252"), "CPI-E004", (3,)),
-    "lost character": (f"{HEADER}{GOOD_ROW}{SECRET}\ufffd,T1\n".encode(), "CPI-E004", (3,)),
-    "zero in a cell": (f"{HEADER}{GOOD_ROW}{SECRET}\0,T1\n".encode(), "CPI-E007", (3,)),
+    "cp1252": (f"{HEADER}{GOOD_ROW}{MARKER}é,T1\n".encode("cp1252"), "CPI-E004", (3,)),
+    "lost character": (f"{HEADER}{GOOD_ROW}{MARKER}\ufffd,T1\n".encode(), "CPI-E004", (3,)),
+    "zero in a cell": (f"{HEADER}{GOOD_ROW}{MARKER}\0,T1\n".encode(), "CPI-E007", (3,)),
     "all zeros": (b"\0" * 50, "CPI-E007", (1,)),
-    "semicolons": (b"participant_id;agency_id\n" + SECRET.encode() + b";T1\n", "CPI-E007", ()),
-    "tabs": (b"participant_id\tagency_id\n" + SECRET.encode() + b"\tT1\n", "CPI-E007", ()),
-    "short row": (f"{HEADER}{GOOD_ROW}{SECRET}\n".encode(), "CPI-E005", (3,)),
-    "long row": (f"{HEADER}{SECRET},T1,\n{GOOD_ROW}".encode(), "CPI-E005", (2,)),
-    "comma after every row": (f"{HEADER}{SECRET},T1,\n{SECRET},T2,\n".encode(), "CPI-E005", (2, 3)),
-    "short row, quoted": (f'{HEADER}{GOOD_ROW}"{SECRET}"\n'.encode(), "CPI-E005", (3,)),
-    "long row, quoted": (f'{HEADER}"{SECRET}",T1,2\n'.encode(), "CPI-E005", (2,)),
+    "semicolons": (b"participant_id;agency_id\n" + MARKER.encode() + b";T1\n", "CPI-E007", ()),
+    "tabs": (b"participant_id\tagency_id\n" + MARKER.encode() + b"\tT1\n", "CPI-E007", ()),
+    "short row": (f"{HEADER}{GOOD_ROW}{MARKER}\n".encode(), "CPI-E005", (3,)),
+    "long row": (f"{HEADER}{MARKER},T1,\n{GOOD_ROW}".encode(), "CPI-E005", (2,)),
+    "comma after every row": (f"{HEADER}{MARKER},T1,\n{MARKER},T2,\n".encode(), "CPI-E005", (2, 3)),
+    "short row, quoted": (f'{HEADER}{GOOD_ROW}"{MARKER}"\n'.encode(), "CPI-E005", (3,)),
+    "long row, quoted": (f'{HEADER}"{MARKER}",T1,2\n'.encode(), "CPI-E005", (2,)),
     "blank line": (f"{HEADER}{GOOD_ROW}\n{GOOD_ROW}".encode(), "CPI-E005", (3,)),
-    "cut mid-row": (f"{HEADER}{GOOD_ROW}{SECRET}".encode(), "CPI-E005", (3,)),
-    "open quote": (f'{HEADER}{GOOD_ROW}"{SECRET},T1\n{GOOD_ROW}'.encode(), "CPI-E005", (3,)),
-    "text after quote": (f'{HEADER}"{SECRET}"x,T1\n'.encode(), "CPI-E005", (2,)),
-    "title above the header": (f"{SECRET}\n{HEADER}{GOOD_ROW}".encode(), "CPI-E005", (2, 3)),
-    "same heading twice": (f"{SECRET},{SECRET}\nP1,T1\n".encode(), "CPI-E006", (1,)),
+    "cut mid-row": (f"{HEADER}{GOOD_ROW}{MARKER}".encode(), "CPI-E005", (3,)),
+    "open quote": (f'{HEADER}{GOOD_ROW}"{MARKER},T1\n{GOOD_ROW}'.encode(), "CPI-E005", (3,)),
+    "text after quote": (f'{HEADER}"{MARKER}"x,T1\n'.encode(), "CPI-E005", (2,)),
+    "title above the header": (f"{MARKER}\n{HEADER}{GOOD_ROW}".encode(), "CPI-E005", (2, 3)),
+    "same heading twice": (f"{MARKER},{MARKER}\nP1,T1\n".encode(), "CPI-E006", (1,)),
     "blank heading": (f"participant_id,\n{GOOD_ROW}".encode(), "CPI-E006", (1,)),
-    "workbook": (b"PK\x03\x04" + SECRET.encode(), "CPI-E007", ()),
-    "random bytes": (b"\x80\x81" + SECRET.encode(), "CPI-E004", (1,)),
+    "workbook": (b"PK\x03\x04" + MARKER.encode(), "CPI-E007", ()),
+    "random bytes": (b"\x80\x81" + MARKER.encode(), "CPI-E004", (1,)),
 }
 
 
@@ -91,7 +91,7 @@ def test_cure_of_another_separator_names_the_setting(tmp_path):
     ("name", "content"),
     [
         ("a.xlsx", b"participant_id\nP1\n"),
-        ("a.xls", b"<html><table><tr><td>" + SECRET.encode() + b"</td></tr></table></html>"),
+        ("a.xls", b"<html><table><tr><td>" + MARKER.encode() + b"</td></tr></table></html>"),
         ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600),
         ("a.xlsx", b"PK\x03\x04" + b"\0" * 60),
         ("a.sav", b"participant_id\nP1\n"),
@@ -112,7 +112,7 @@ def test_content_is_not_what_the_name_says(tmp_path, name, content):
 def workbook(path, edit=lambda page: None):
     book = openpyxl.Workbook()
     page = book.active
-    for row in (["participant_id", "score"], [SECRET, 3], [SECRET, 4]):
+    for row in (["participant_id", "score"], [MARKER, 3], [MARKER, 4]):
         page.append(row)
     edit(page)
     book.save(path)
@@ -136,8 +136,8 @@ def put(cell, value):
         (lambda page: page.delete_rows(2, 2), "CPI-E003", None, ()),
         (lambda page: page.delete_rows(1, 3), "CPI-E002", None, ()),
         (put("B1", "participant_id"), "CPI-E006", None, (1,)),
-        (put("C2", SECRET), "CPI-E006", None, (1,)),
-        (put("XFD1048576", SECRET), "CPI-E008", None, ()),
+        (put("C2", MARKER), "CPI-E006", None, (1,)),
+        (put("XFD1048576", MARKER), "CPI-E008", None, ()),
     ],
 )
 def test_bad_workbook(tmp_path, edit, code, column, rows):
@@ -214,23 +214,23 @@ def folder_refused(tmp_path, **changes):
 @pytest.mark.parametrize(
     ("table", "content", "code", "column", "rows"),
     [
-        ("participants", f"{HEADER}{SECRET},T9\n", "CPI-E030", "agency_id", (2,)),
-        ("participants", f"{HEADER}P1,T1\n{SECRET},T1\n{SECRET},T1\n", "CPI-E013", None, (3, 4)),
+        ("participants", f"{HEADER}{MARKER},T9\n", "CPI-E030", "agency_id", (2,)),
+        ("participants", f"{HEADER}P1,T1\n{MARKER},T1\n{MARKER},T1\n", "CPI-E013", None, (3, 4)),
         ("participants", f"{HEADER}P1,T1\nP2,\n", "CPI-E014", "agency_id", (3,)),
-        ("participants", f"{HEADER}{SECRET} ,T1\n", "CPI-E025", "participant_id", (2,)),
+        ("participants", f"{HEADER}{MARKER} ,T1\n", "CPI-E025", "participant_id", (2,)),
         ("participants", "Participant_ID,agency_id\nP1,T1\n", "CPI-E011", None, ()),
         (
             "participants",
-            f"participant_id,agency_id,nhs_number\nP1,T1,{SECRET}\n",
+            f"participant_id,agency_id,nhs_number\nP1,T1,{MARKER}\n",
             "CPI-E015",
             "nhs_number",
             (),
         ),
-        ("participants", f'{HEADER}P1,T1\n"P2","T1\n{SECRET}"\n', "CPI-E029", "agency_id", (3,)),
-        ("participants", f"{SECRET},T1\nP2,T2\n", "CPI-E011", None, (1,)),
+        ("participants", f'{HEADER}P1,T1\n"P2","T1\n{MARKER}"\n', "CPI-E029", "agency_id", (3,)),
+        ("participants", f"{MARKER},T1\nP2,T2\n", "CPI-E011", None, (1,)),
         (
             "measurements",
-            f"participant_id,timepoint,measure,value\nP1,baseline,wemwbs,{SECRET}\n",
+            f"participant_id,timepoint,measure,value\nP1,baseline,wemwbs,{MARKER}\n",
             "CPI-E020",
             "value",
             (2,),
@@ -257,8 +257,8 @@ def test_all_faults_of_all_files_at_once(tmp_path):
     error = folder_refused(
         tmp_path,
         agencies=b"".decode(),
-        participants=f"{HEADER}P1,T1\n{SECRET}\n",
-        measurements=f"participant_id,timepoint,measure,value\nP1,baseline,wemwbs,{SECRET}\n",
+        participants=f"{HEADER}P1,T1\n{MARKER}\n",
+        measurements=f"participant_id,timepoint,measure,value\nP1,baseline,wemwbs,{MARKER}\n",
     )
     places = {(fault.file, fault.code) for fault in error.faults}
     assert ("agencies.csv", "CPI-E002") in places
@@ -297,10 +297,10 @@ def test_data_file_without_a_study(tmp_path):
     [
         ("P2;T2;B;2", "P2;T2;A;2", "CPI-E031", "group", (5,)),
         ("P1;T1;A;2", "P1;T2;B;2", "CPI-E032", "team", (3,)),
-        ("P2;T2;B;2", f"P2;T2;{SECRET};2", "CPI-E023", "group", (5,)),
-        ("P2;T2;B;2", f"P2;T2;B;{SECRET}", "CPI-E023", "wave", (5,)),
+        ("P2;T2;B;2", f"P2;T2;{MARKER};2", "CPI-E023", "group", (5,)),
+        ("P2;T2;B;2", f"P2;T2;B;{MARKER}", "CPI-E023", "wave", (5,)),
         ("P2;T2;B;2", "P2;T2;B;1", "CPI-E013", None, (4, 5)),
-        (";38;", f";{SECRET};", "CPI-E020", "well_being", (4,)),
+        (";38;", f";{MARKER};", "CPI-E020", "well_being", (4,)),
         (";38;", ";71;", "CPI-E035", None, (4,)),
         ("1200,50", "1.200,50", "CPI-E020", "cost", (2,)),
         (";well_being;", ";Well_Being;", "CPI-E011", "well_being", ()),
