@@ -110,7 +110,7 @@ def _check_workers(tables: Tables, makers: Makers) -> list[Fault]:
 
 def _look_up(keys: pd.Series[Any], table: pd.DataFrame, key: str, column: str) -> pd.Series[Any]:
     unique = table.dropna(subset=[key]).drop_duplicates(key).set_index(key)[column]
-    return keys.map(unique)
+    return unique.reindex(keys).set_axis(keys.index)
 
 
 def _check_order(tables: Tables, makers: Makers) -> list[Fault]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -91,23 +92,19 @@ def check_table(
     faults = _check_columns(table, spec, maker)
     names = [name for name in spec.column_names if list(table.columns).count(name) == 1]
     columns: dict[str, pd.Series[Any]] = {}
-    refused = np.zeros(len(table), dtype=bool)
     for name in names:
         column = spec.column(name)
         series, bad = conform_column(table[name].reset_index(drop=True), kind=column.kind)
         columns[name] = series
-        empty = np.zeros(len(table), dtype=bool)
         if bad.any():
             faults.append(_fault_of_kind(column, maker, bad))
-        if not column.is_nullable:
-            empty = series.isna().to_numpy() & ~bad
-        if empty.any():
+        empty = series.isna().to_numpy(dtype=bool) & ~bad
+        if empty.any() and not column.is_nullable:
             faults.append(maker.fault("CPI-E014", column=name, broken=empty))
-        refused |= empty | (bad & (not column.is_nullable))
     checked = pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
     encoded = _encode_labels(checked, spec)
     faults += _check_key(encoded, spec, maker)
-    faults += _check_cells(encoded, spec, maker, refused)
+    faults += _check_cells(encoded, spec, maker)
     return checked, tuple(faults)
 
 
@@ -172,14 +169,17 @@ def find_repeated(table: pd.DataFrame, key: Sequence[str]) -> np.ndarray:
     return complete & (counts[codes] > 1)
 
 
-def _check_cells(
-    table: pd.DataFrame, spec: TableSpec, maker: FaultMaker, refused: np.ndarray
-) -> list[Fault]:
-    schema = table_schema(spec.name).select_columns(list(table.columns))
-    # Rows already reported as empty are left out: pandera would list them one by one.
-    complete = table.loc[~refused] if refused.any() else table
+@cache
+def _schema_without_required(name: str) -> pa.DataFrameSchema:
+    schema = table_schema(name)
+    return schema.update_columns({str(column): {"nullable": True} for column in schema.columns})
+
+
+def _check_cells(table: pd.DataFrame, spec: TableSpec, maker: FaultMaker) -> list[Fault]:
+    # Empty cells are reported already: pandera would list them one by one.
+    schema = _schema_without_required(spec.name).select_columns(list(table.columns))
     try:
-        schema.validate(complete, lazy=True)
+        schema.validate(table, lazy=True)
     except pa.errors.SchemaErrors as error:
         return _translate(error, table, spec, maker)
     return _suspect_names(table, spec, maker)
