@@ -71,7 +71,8 @@ def build_visits(
     """Return the table ``visits``: baseline and follow-up of everyone who was recruited."""
     due = first_days + pd.DateOffset(months=design.follow_up_months)
     shift = pd.to_timedelta(rng.integers(-jitter, jitter + 1, len(people)), unit="D")
-    later = _to_weekday(pd.DatetimeIndex(pd.Series(due + shift).clip(upper=_LAST_DAY)))
+    planned = due + shift
+    later = _to_weekday(planned.where(planned <= _LAST_DAY, _LAST_DAY))
     interviewer = rng.choice(_INTERVIEWERS, (2, len(people)))
     parts = (
         ("baseline", pd.Series(first_days), np.ones(len(people), dtype=bool), recall[0]),

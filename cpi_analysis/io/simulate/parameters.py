@@ -94,8 +94,8 @@ class FidelityParameters:
     learning_shift: float = number(0.5, "A", "learning disability minus mental health, SD")
     agency_share: float = number(0.6, "A", "share of fidelity between agencies of one kind")
     source_sd: float = number(0.6, "A", "disagreement of a source about a person, SD of fidelity")
-    domain_sd: float = number(0.3, "A", "a person's departure in one domain, SD of fidelity")
-    item_sd: float = number(0.8, "A", "noise of one rating, SD of fidelity")
+    domain_sd: float = number(0.4, "A", "a person's departure in one domain, SD of fidelity")
+    item_sd: float = number(1.2, "A", "noise of one rating, SD of fidelity")
     difficulty_range: float = number(0.8, "A", "from the easiest to the hardest item")
     step: float = number(1.2, "A", "distance between two answers of an item, SD of fidelity")
     worker_bias: float = number(0.25, "A", "leniency of workers, SD of fidelity")
@@ -112,7 +112,7 @@ class CostParameters:
     """Service use: contacts are Poisson around a gamma-distributed need of the person."""
 
     effect_gbp: float = number(-1331.0, "V", "difference of service cost, high minus the rest")
-    shape: float = number(4.0, "A", "shape of the gamma distribution of need")
+    shape: float = number(4.5, "A", "shape of the gamma distribution of need")
     stability: float = number(0.6, "A", "correlation of need between the interviews")
     agency_share: float = number(0.03, "A", "squared coefficient of variation between agencies")
     older_ratio: float = number(1.1, "A", "service use of older adults to mental health")

@@ -22,6 +22,8 @@ MINIMUM_SHARE = 0.8
 #: No composite may lie so near to the cut-off that another order of adding moves it.
 CLEARANCE = 1e-6
 _HALVINGS = 60
+#: Ratings are drawn again when someone would sit on the cut-off itself.
+_ATTEMPTS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,6 @@ class Ratings:
     ratings: Floats
     composite: Floats
     is_high: Booleans
-    location: float
     returned: Booleans
 
 
@@ -65,23 +66,38 @@ def draw_ratings(
     found by halving: a person's composite never falls when the location rises, so that the
     number of people in the band rises by one person at a time.
     """
-    noise = _draw_noise(rng, fidelity, parameters)
-    returned = _draw_returned(rng, rated, parameters)
-    skipped = rng.random(noise.shape) < parameters.item_missing
-    # A form on which too much would be skipped is filled in whole: everyone keeps a composite.
-    skipped &= skipped.mean(axis=2, keepdims=True) <= 1 - MINIMUM_SHARE
-    answered = returned[:, :, None] & ~skipped
-    location = _find_location(noise, answered, rated, parameters, high=high)
+    for _ in range(_ATTEMPTS):
+        noise = _draw_noise(rng, fidelity, parameters)
+        returned = _draw_returned(rng, rated, parameters)
+        answered = returned[:, :, None] & ~_draw_skipped(rng, noise.shape, parameters)
+        location = _find_location(noise, answered, rated, parameters, high=high)
+        if location is not None:
+            break
+    else:
+        raise _no_location()
     ratings = np.where(answered, cut_into_answers(noise + location, parameters.step), np.nan)
     composite = compute_composite(ratings)
     is_high = rated & (composite >= parameters.cutoff)
-    return Ratings(
-        ratings=ratings,
-        composite=composite,
-        is_high=is_high,
-        location=location,
-        returned=returned,
+    return Ratings(ratings=ratings, composite=composite, is_high=is_high, returned=returned)
+
+
+def _no_location() -> ModelError:
+    return ModelError(
+        Fault(
+            code="CPI-M008",
+            rule="no location of the ratings gives the number of people with high fidelity",
+            cure="use another seed, or change the numbers of the fidelity ratings",
+        )
     )
+
+
+def _draw_skipped(
+    rng: np.random.Generator, shape: tuple[int, ...], parameters: FidelityParameters
+) -> Booleans:
+    skipped = rng.random(shape) < parameters.item_missing
+    # A form on which too much would be skipped is filled in whole: everyone keeps a composite.
+    kept: Booleans = skipped & (skipped.mean(axis=2, keepdims=True) <= 1 - MINIMUM_SHARE)
+    return kept
 
 
 def _draw_noise(
@@ -139,7 +155,7 @@ def _find_location(
     parameters: FidelityParameters,
     *,
     high: int,
-) -> float:
+) -> float | None:
     def composite_at(location: float) -> Floats:
         cut = cut_into_answers(noise + location, parameters.step)
         return compute_composite(np.where(answered, cut, np.nan))[rated]
@@ -159,10 +175,4 @@ def _find_location(
         is_exact = int((composite >= parameters.cutoff).sum()) == high
         if is_exact and np.nanmin(np.abs(composite - parameters.cutoff)) > CLEARANCE:
             return location
-    raise ModelError(
-        Fault(
-            code="CPI-M008",
-            rule="no location of the ratings gives the number of people with high fidelity",
-            cure="use another seed, or change the numbers of the fidelity ratings",
-        )
-    )
+    return None
