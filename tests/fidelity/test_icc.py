@@ -102,7 +102,7 @@ def test_points_agree_with_pingouin():
     table = pingouin.intraclass_corr(long, targets="target", raters="rater", ratings="rating")
     found = estimate_icc(long, target="target", rater="rater", rating="rating", form="all").tidy()
     assert found["estimate"].to_numpy() == pytest.approx(
-        # The labels changed in 0.7; the order did not.
+        # The labels changed between releases; the order did not.
         table["ICC"].to_numpy(),
         abs=EXACT,
     )

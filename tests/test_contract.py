@@ -1,0 +1,289 @@
+"""Every Result is a Result: each class of the package is built once, small, and held to the rules.
+
+A class that is not in FACTORIES fails the test: add a function that makes a small instance.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from functools import cache
+from html.parser import HTMLParser
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+
+import cpi_analysis
+from cpi_analysis import economics, effectiveness, fidelity
+from cpi_analysis.results import GLOSSARY, Result
+from tests.effectiveness import small_trial as outcomes
+from tests.fidelity import small_trial as ratings
+
+# small data ------------------------------------------------------------------------------------
+
+
+@cache
+def _analysis_set() -> effectiveness.AnalysisSet:
+    return effectiveness.build_analysis_set(outcomes.make_trial(), measure="wemwbs", timepoint="m9")
+
+
+@cache
+def _outcome_model() -> effectiveness.OutcomeModelResult:
+    return effectiveness.fit_outcome_model(_analysis_set())
+
+
+def _costs() -> economics.CostResult:
+    use = pd.DataFrame(
+        {
+            "participant_id": ["P1", "P2"],
+            "timepoint": ["m9", "m9"],
+            "service": ["gp", "gp"],
+            "is_used": [True, True],
+            "contacts": [2.0, 3.0],
+        }
+    )
+    prices = pd.DataFrame(
+        {
+            "service": ["gp"],
+            "unit": ["contact"],
+            "unit_cost_gbp": [40.0],
+            "price_year": ["2012/13"],
+            "perspective": ["nhs_pss"],
+            "source": ["made up"],
+            "is_verified": [False],
+        }
+    )
+    return economics.compute_costs(use, prices, perspective="nhs_pss", recall="as_recorded")
+
+
+@cache
+def _people() -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    agency = np.repeat(np.arange(8), 6)
+    arm = agency % 2
+    return pd.DataFrame(
+        {
+            "agency": [f"a{number}" for number in agency],
+            "arm": arm,
+            "cost": rng.gamma(2.0, 1000.0, agency.size) + 1500 * arm,
+            "qaly": 0.5 + 0.1 * arm + rng.normal(0, 0.2, agency.size),
+        }
+    )
+
+
+@cache
+def _incremental() -> economics.IncrementalResult:
+    return economics.estimate_incremental(
+        _people(),
+        cost="cost",
+        effect="qaly",
+        arm="arm",
+        cluster="agency",
+        replicates=200,
+        seed=1,
+        thresholds=[20_000.0, 30_000.0],
+    )
+
+
+def _mixed_incremental() -> economics.IncrementalModelsResult:
+    return economics.fit_incremental_models(
+        _people(), cost="cost", effect="qaly", arm="arm", cluster="agency"
+    )
+
+
+@cache
+def _rated_trial() -> cpi_analysis.TrialData:
+    names = tuple(f"P{number}" for number in range(1, 13))
+    return ratings.make_trial(ratings.simulate_ratings(12, seed=1), participants=names)
+
+
+def _alpha() -> fidelity.AlphaResult:
+    items = fidelity.build_fidelity_items(_rated_trial(), source="worker", domain="cpi_p")
+    return fidelity.estimate_alpha(items)
+
+
+def _icc() -> fidelity.IccResult:
+    long = pd.DataFrame(
+        {"t": [1, 1, 2, 2, 3, 3], "r": ["a", "b"] * 3, "x": [1.0, 2.0, 3.0, 3.0, 5.0, 6.0]}
+    )
+    return fidelity.estimate_icc(long, target="t", rater="r", rating="x", form="all")
+
+
+#: One small instance of every Result class, by the name of the class.
+FACTORIES: dict[str, Callable[[], Result]] = {
+    "AcceptabilityResult": lambda: economics.compute_acceptability(
+        _incremental(), thresholds=[0.0, 20_000.0, 30_000.0]
+    ),
+    "AlphaResult": _alpha,
+    "CostResult": _costs,
+    "DescriptiveTableResult": lambda: effectiveness.build_descriptive_table(_analysis_set()),
+    "DomainReliabilityResult": lambda: fidelity.estimate_domain_reliability(_rated_trial()),
+    "FidelityBandResult": lambda: fidelity.build_fidelity_bands(_rated_trial()),
+    "FiellerResult": lambda: economics.estimate_fieller_interval(
+        delta_cost=1000.0,
+        delta_effect=0.1,
+        variance_cost=40_000.0,
+        variance_effect=0.0004,
+        covariance=0.0,
+    ),
+    "IccResult": _icc,
+    "IcerResult": lambda: economics.compute_icer(_incremental()),
+    "IncrementalModelsResult": _mixed_incremental,
+    "IncrementalResult": _incremental,
+    "MixedModelResult": lambda: _outcome_model().model,
+    "OutcomeModelResult": _outcome_model,
+    "OutcomeTableResult": lambda: effectiveness.build_outcome_table([_outcome_model()]),
+    "PairedChangeResult": lambda: effectiveness.estimate_paired_change(_analysis_set()),
+    "SourceAgreementResult": lambda: fidelity.estimate_source_agreement(_rated_trial()),
+}
+
+# what is in the package ------------------------------------------------------------------------
+
+
+def _walk_modules() -> Iterator[str]:
+    for module in pkgutil.walk_packages(cpi_analysis.__path__, "cpi_analysis."):
+        if not module.name.endswith("__main__"):
+            yield module.name
+
+
+@cache
+def _find_classes() -> dict[str, type[Result]]:
+    found = {}
+    for name in _walk_modules():
+        for value in vars(importlib.import_module(name)).values():
+            if isinstance(value, type) and issubclass(value, Result) and value is not Result:
+                found[value.__name__] = value
+    return found
+
+
+@pytest.fixture(params=sorted(FACTORIES))
+def result(request: pytest.FixtureRequest) -> Iterator[Result]:
+    yield FACTORIES[request.param]()
+    plt.close("all")
+
+
+def test_every_result_class_is_listed_and_every_factory_makes_its_class():
+    assert set(_find_classes()) == set(FACTORIES)
+    made = {name: type(factory()).__name__ for name, factory in FACTORIES.items()}
+    assert made == {name: name for name in FACTORIES}
+
+
+class Page(HTMLParser):
+    """Collects text and tags, and fails on a tag that closes what is not open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.seen.add(tag)
+        if tag not in {"br", "hr", "img"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+# the contract ----------------------------------------------------------------------------------
+
+
+def test_class_is_frozen_keyword_only_and_directly_under_result(result):
+    kind = type(result)
+    assert kind.__bases__ == (Result,)
+    assert kind.title != Result.title
+    assert all(field.kw_only for field in dataclasses.fields(kind))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.method = "another"
+    # Two results are never compared cell by cell by accident.
+    assert kind.__eq__ is object.__eq__
+    assert kind.__repr__ is Result.__repr__
+
+
+def test_columns_are_in_the_glossary_and_rows_are_there(result):
+    assert set(result.estimates.columns) <= set(GLOSSARY)
+    assert len(result.estimates) > 0
+    assert result.estimates.index.equals(pd.RangeIndex(len(result.estimates)))
+
+
+def test_intervals_contain_their_estimate_and_have_a_level(result):
+    table = result.estimates
+    if "conf_low" not in table:
+        pytest.skip("the result has no intervals")
+    assert 0 < result.confidence_level < 1
+    limits = table[["estimate", "conf_low", "conf_high"]].dropna()
+    assert (limits["conf_low"] <= limits["estimate"]).all()
+    assert (limits["estimate"] <= limits["conf_high"]).all()
+
+
+def test_tidy_is_a_copy(result):
+    before = result.tidy()
+    mine = result.tidy()
+    mine[mine.columns[0]] = "changed"
+    mine["extra"] = 1
+    pd.testing.assert_frame_equal(result.tidy(), before)
+
+
+def test_glance_is_one_row_of_known_scalars(result):
+    row = result.glance()
+    assert len(row) == 1
+    assert set(row.columns) <= set(GLOSSARY)
+    assert row["method"][0] == result.method
+
+
+def test_plot_draws_on_the_axes_that_it_is_given(result):
+    figure, (left, right) = plt.subplots(ncols=2)
+    assert result.plot(left) is left
+    assert left.has_data()
+    assert not right.has_data()
+    assert plt.get_fignums() == [figure.number]
+
+
+def test_plot_makes_a_new_figure_and_leaves_the_others_alone(result):
+    mine, mine_axes = plt.subplots()
+    ax = result.plot()
+    assert isinstance(ax, Axes)
+    assert ax.figure is not mine
+    assert not mine_axes.has_data()
+    assert ax.get_xlabel() or ax.get_ylabel()
+
+
+def test_text_shows_title_method_notes_and_counts(result):
+    text = repr(result)
+    assert text.startswith(type(result).title)
+    assert result.method in text
+    assert all(note in text for note in result.notes)
+    if result.n_participants is not None:
+        assert f"{result.n_participants} participants" in text
+
+
+def test_html_is_well_formed_and_shows_the_method(result):
+    page = Page()
+    page.feed(result._repr_html_())
+    page.close()
+    assert page.open == []
+    assert "table" in page.seen
+    assert result.method in "".join(page.text)
+
+
+def test_summary_is_a_sentence(result):
+    summary = result.summary()
+    assert summary.endswith(".")
+    assert "\n" not in summary
+    assert "nan" not in summary.lower().split()
+
+
+def test_same_call_gives_the_same_table(result):
+    name = type(result).__name__
+    for cached in (_outcome_model, _incremental, _analysis_set):
+        cached.cache_clear()
+    pd.testing.assert_frame_equal(FACTORIES[name]().tidy(), result.tidy())
