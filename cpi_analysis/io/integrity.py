@@ -76,6 +76,9 @@ def _check_one_group(tables: Tables, makers: Makers) -> list[Fault]:
             continue
         table = tables[name]
         known = table[[key, column]].dropna()
+        known = known[known[key].duplicated(keep=False)]
+        if known.empty:
+            continue
         several = known.groupby(key)[column].nunique()
         broken = table[key].isin(several.index[several > 1]).to_numpy(dtype=bool)
         if broken.any():

@@ -39,7 +39,12 @@ def has_columns(tables: Tables, table: str, *columns: str) -> bool:
 
 def find_unresolved(keys: pd.Series[Any], known: pd.Series[Any]) -> np.ndarray:
     """Return True where a key is given and not known."""
-    return (keys.notna() & ~keys.isin(known)).to_numpy(dtype=bool)
+    # Each different key is looked up once: isin is slow on text that pyarrow stores.
+    codes, unique = pd.factorize(keys)
+    position = pd.Index(known.dropna().unique(), dtype=object).get_indexer(
+        np.asarray(unique, dtype=object)
+    )
+    return np.append(position < 0, False)[codes]
 
 
 def check_measurements(tables: Tables, makers: Mapping[str, FaultMaker]) -> list[Fault]:

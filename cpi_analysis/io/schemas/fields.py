@@ -36,7 +36,10 @@ def _is_identifier(series: pd.Series[Any], *, enabled: bool) -> pd.Series[bool]:
     labels = series.astype("category").cat
     codes, unique = labels.codes.to_numpy(), labels.categories
     names = unique.to_numpy(dtype=object)
-    good = [isinstance(name, str) and bool(_IDENTIFIER.fullmatch(name)) for name in names]
+    if len(names) and not (names == "").any() and _IDENTIFIER.fullmatch("".join(names)):
+        good = [True] * len(names)
+    else:
+        good = [bool(_IDENTIFIER.fullmatch(name)) for name in names]
     # A missing cell has the code -1, which takes the last element.
     passes = np.array([*good, True])[codes]
     return pd.Series(passes | (not enabled), index=series.index)
