@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cpi_analysis.report import words
 from cpi_analysis.results import Result
 
 if TYPE_CHECKING:
@@ -120,10 +119,6 @@ class Section:
     number: str = ""
     interval: str = ""
     blocks: tuple[Block, ...] = ()
-
-    def sentence(self) -> str:
-        """Return the headline with a capital letter."""
-        return words.capitalise(self.headline)
 
     @property
     def tables(self) -> tuple[TableExhibit, ...]:

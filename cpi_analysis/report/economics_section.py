@@ -42,15 +42,15 @@ def build_economics_section(trial: TrialData, *, seed: int) -> tuple[Section, di
     blocks = (
         _people_block(people),
         _incremental_block(planned),
-        _ratio_block(planned),
+        _ratio_block(trial, planned),
         _acceptability_block(planned),
-        _comparison_block(analyses),
+        _comparison_block(trial, analyses),
     )
     section = Section(
         key="economics",
         title=TITLE,
         question=QUESTION,
-        headline=planned.incremental.summary(),
+        headline=words.speak(trial, planned.incremental.summary()),
         number=_number(planned),
         interval=_interval(planned),
         blocks=blocks,
@@ -153,8 +153,7 @@ def _incremental_block(planned: EconomicEvaluation) -> Block:
         result,
         title="Differences in cost and effect",
         name="incremental",
-        caption="inb is the incremental net benefit: threshold × difference in effect − "
-        "difference in cost, in pounds.",
+        caption="Net benefit is threshold × difference in effect − difference in cost, in pounds.",
         figures=(plane,),
     )
     draws = TableExhibit(
@@ -166,12 +165,12 @@ def _incremental_block(planned: EconomicEvaluation) -> Block:
     return replace(block, tables=(*block.tables, draws))
 
 
-def _ratio_block(planned: EconomicEvaluation) -> Block:
+def _ratio_block(trial: TrialData, planned: EconomicEvaluation) -> Block:
     return block_from_result(
         planned.icer,
         title="The ratio",
         name="icer",
-        text=words.capitalise(planned.icer.summary()),
+        text=words.speak(trial, planned.icer.summary()),
         caption="The ratio has a meaning in two of the four quadrants; the net benefit always has.",
     )
 
@@ -214,7 +213,7 @@ def _acceptability_block(planned: EconomicEvaluation) -> Block:
     return replace(block, tables=(*block.tables, points))
 
 
-def _comparison_block(analyses: dict[str, EconomicEvaluation]) -> Block:
+def _comparison_block(trial: TrialData, analyses: dict[str, EconomicEvaluation]) -> Block:
     parts = []
     for name, evaluation in analyses.items():
         for method, result in (
@@ -230,7 +229,7 @@ def _comparison_block(analyses: dict[str, EconomicEvaluation]) -> Block:
     others = [evaluation.icer.summary() for name, evaluation in list(analyses.items())[1:]]
     return Block(
         title="Does the answer depend on the method?",
-        text=" ".join(f"Without adjustment: {sentence}" for sentence in others),
+        text=" ".join(f"Without adjustment: {words.speak(trial, one)}" for one in others),
         method="agencies resampled: as above; mixed models: " + first.models.method,
         n_participants=first.models.n_participants,
         n_agencies=first.models.n_agencies,

@@ -64,18 +64,19 @@ def build_effectiveness_section(
     contrast = words.contrast_of(trial)
     blocks = [_overview_block(list(outcomes.values()), contrast)]
     blocks += [
-        _model_block(name, result, contrast=contrast, is_primary=not index)
+        _model_block(trial, name, result, is_primary=not index)
         for index, (name, result) in enumerate(outcomes.items())
     ]
     blocks += [_change_block(list(changes.values()))] if changes else []
     results: dict[str, Result] = {**outcomes, **changes}
+    primary = next(iter(outcomes.values()))
     section = Section(
         key="effectiveness",
         title="Effectiveness",
         question="Does it work?",
-        headline=next(iter(outcomes.values())).summary(),
-        number=_number(next(iter(outcomes.values()))),
-        interval=_interval(next(iter(outcomes.values()))),
+        headline=words.speak(trial, primary.summary()),
+        number=_number(primary),
+        interval=_interval(primary),
         blocks=tuple(blocks),
     )
     return section, results
@@ -140,8 +141,9 @@ def _phrase_term(term: str, contrast: str) -> str:
 
 
 def _model_block(
-    name: str, result: OutcomeModelResult, *, contrast: str, is_primary: bool
+    trial: TrialData, name: str, result: OutcomeModelResult, *, is_primary: bool
 ) -> Block:
+    contrast = words.contrast_of(trial)
     model = result.model
     variances = (
         f"Variance between agencies {format_value(model.agency_variance)}, within agencies "
@@ -158,7 +160,7 @@ def _model_block(
     )
     return Block(
         title=f"{'Primary outcome' if is_primary else 'Outcome'}: {result.label}",
-        text=result.summary(),
+        text=words.speak(trial, result.summary()),
         estimand=result.estimand,
         method=result.method,
         n_participants=result.n_participants,
@@ -172,6 +174,7 @@ def _change_block(results: list[PairedChangeResult]) -> Block:
     table = pd.concat([result.estimates for result in results], ignore_index=True)
     labels = [result.label for result in results for _ in range(len(result.estimates))]
     shown = table.assign(measure=labels, group=table["group"].map(words.in_words))
+    shown = shown.drop(columns=["timepoint", "statistic", "effect_size_hedges"], errors="ignore")
     notes = dict.fromkeys(note for result in results for note in result.notes[:2])
     return Block(
         title="Change from baseline, without a comparison",
@@ -183,8 +186,7 @@ def _change_block(results: list[PairedChangeResult]) -> Block:
                 title="Change from baseline",
                 content=table,
                 shown=shown,
-                caption="effect size dz is the mean change over the standard deviation of the "
-                "changes.",
+                caption="dz is the mean change over the standard deviation of the changes.",
                 level=results[0].confidence_level,
             ),
         ),

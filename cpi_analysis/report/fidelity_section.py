@@ -46,7 +46,7 @@ def build_fidelity_section(trial: TrialData) -> tuple[Section, dict[str, Result]
         key="fidelity",
         title=TITLE,
         question=QUESTION,
-        headline=agreement.summary(),
+        headline=words.speak(trial, agreement.summary()),
         number=_number(agreement),
         interval=_interval(agreement),
         blocks=(_bands_block(bands), _reliability_block(reliability), _agreement_block(agreement)),

@@ -72,10 +72,10 @@ def draw_figure(exhibit: FigureExhibit, *, stamp: str | None = None) -> Figure:
 
     The figure belongs to no window and no global state, so it needs no display.
     """
-    from matplotlib.figure import Figure
+    from cpi_analysis.report.canvas import ShownFigure
 
     with house_style():
-        figure = Figure(figsize=(exhibit.width, exhibit.height), layout="constrained")
+        figure = ShownFigure(figsize=(exhibit.width, exhibit.height), layout="constrained")
         exhibit.draw(figure)
         if stamp:
             figure.suptitle(stamp, fontsize=8, color="#8A4B00", fontweight="bold")

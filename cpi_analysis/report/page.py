@@ -44,7 +44,8 @@ def write_page(
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["minus"] = typeset
+    speak = words.make_speaker(trial)
+    environment.filters["prose"] = lambda text: typeset(speak(text))
     template = environment.from_string(_asset("report.html.j2"))
     pictures = _inline(sections, svgs)
     text = template.render(
@@ -92,7 +93,7 @@ def _card(section: Section) -> dict[str, str]:
         "question": section.question,
         "number": section.number,
         "interval": section.interval,
-        "sentence": section.sentence(),
+        "sentence": section.headline,
     }
 
 
@@ -101,7 +102,7 @@ def _section(section: Section, pictures: Mapping[str, str]) -> dict[str, Any]:
         "key": section.key,
         "title": section.title,
         "question": section.question,
-        "headline": section.sentence(),
+        "headline": section.headline,
         "blocks": [_block(block, pictures) for block in section.blocks],
     }
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from cpi_analysis.effectiveness.analysis_set import ANALYSED, RECRUITED, AnalysisSet
-from cpi_analysis.effectiveness.exposure import classify_exposure
-from cpi_analysis.effectiveness.variables import list_people
+from cpi_analysis.io.exposure import classify_exposure
+from cpi_analysis.io.variables import list_people
 from cpi_analysis.report import words
 from cpi_analysis.report.document import Block, Section, TableExhibit
 
@@ -74,7 +74,8 @@ def _agencies_block(trial: TrialData, groups: pd.Series[str]) -> Block:
     table = pd.DataFrame(rows)
     shown = table.assign(
         group=table["group"].map(words.in_words),
-        **{name: table[name].map("{:g}".format) for name in ("minimum", "median", "maximum")},
+        **{name: table[name].astype(int) for name in ("minimum", "maximum")},
+        median=table["median"].map("{:g}".format),
     )
     shared = int((frame.groupby("agency_id")["group"].nunique() > 1).sum())
     return Block(

@@ -58,7 +58,7 @@ class Report:
     def headlines(self) -> tuple[str, str, str]:
         """One sentence each for effectiveness, economics and fidelity."""
         prefix = words.HEADLINE_PREFIX if self.trial.is_synthetic else ""
-        by_key = {section.key: section.sentence() for section in self.sections}
+        by_key = {section.key: section.headline for section in self.sections}
         first, second, third = (
             prefix + by_key[key] for key in ("effectiveness", "economics", "fidelity")
         )

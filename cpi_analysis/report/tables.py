@@ -142,14 +142,15 @@ def heading_of(column: str) -> str:
 
 
 def typeset(text: str) -> str:
-    """Return the text with a true minus sign before each negative number.
+    r"""Return the text with a true minus sign before each negative number.
 
     Examples
     --------
     >>> typeset("-£250, from -1.5 to 2; dated 2013-05-09")
-    '−£250, from −1.5 to 2; dated 2013-05-09'
+    '−\u2060£250, from −1.5 to 2; dated 2013-05-09'
     """
-    return _HYPHEN_MINUS.sub("−", text)
+    # A line may break between a minus and a pound sign: the word joiner forbids it.
+    return _HYPHEN_MINUS.sub("−", text).replace("−£", "−\N{WORD JOINER}£")
 
 
 def phrase_interval(low: float, high: float) -> str:

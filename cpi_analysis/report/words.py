@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cpi_analysis.io.protocol import Contrast, Protocol
     from cpi_analysis.io.trial import TrialData
 
@@ -17,9 +20,43 @@ BANNER_TEXT = (
 HEADLINE_PREFIX = "Synthetic data, not a result of any study: "
 
 
+#: Codes that are not words when their underscores are spaces.
+_CODES = {"low_moderate": "low or moderate"}
+
+
 def in_words(code: str) -> str:
-    """Return a code of the data as words: ``low_moderate`` becomes ``low moderate``."""
-    return code.replace("_", " ").strip()
+    """Return a code of the data as words: ``third_sector`` becomes ``third sector``."""
+    return _CODES.get(code, code.replace("_", " ").strip())
+
+
+def make_speaker(trial: TrialData) -> Callable[[str], str]:
+    """Return a function that puts the trial's codes into words.
+
+    The groups lose their underscores, and ``at m9`` becomes ``at 9 months``.
+    """
+    contrast = _protocol(trial).contrast
+    exchanges = [
+        (re.compile(rf"\b{re.escape(code)}\b"), in_words(code))
+        for code in (contrast.target, contrast.reference)
+        if "_" in code
+    ]
+    timepoints = trial.table("timepoints")
+    for name, months in zip(timepoints["timepoint"], timepoints["months"], strict=True):
+        if re.fullmatch(r"[a-z]+\d+", name):
+            pattern = re.compile(rf"\bat {name}\b(?! \()")
+            exchanges.append((pattern, f"at {float(months):g} months"))
+
+    def speak_codes(sentence: str) -> str:
+        for pattern, words in exchanges:
+            sentence = pattern.sub(words, sentence)
+        return sentence
+
+    return speak_codes
+
+
+def speak(trial: TrialData, sentence: str) -> str:
+    """Return a sentence with the trial's codes in words and a capital first letter."""
+    return capitalise(make_speaker(trial)(sentence))
 
 
 def capitalise(sentence: str) -> str:
