@@ -250,7 +250,7 @@ def _decimals_of(number: float) -> int:
 def round_half_up(number: float, decimals: int) -> str:
     """Return ``number`` with ``decimals`` decimals, halves away from zero, thousands by comma."""
     quantum = Decimal(1).scaleb(-decimals)
-    rounded = Decimal(repr(number)).quantize(quantum, rounding=ROUND_HALF_UP)
+    rounded = Decimal(repr(float(number))).quantize(quantum, rounding=ROUND_HALF_UP)
     if rounded == 0:
         rounded = abs(rounded)
     return f"{rounded:,}"

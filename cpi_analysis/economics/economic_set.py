@@ -17,14 +17,14 @@ from cpi_analysis.economics.measures import (
     pivot_measure,
     read_protocol,
 )
-from cpi_analysis.errors import DataError, Fault
+from cpi_analysis.io.exposure import UNCLASSIFIED, classify_exposure, explain_unclassified
+from cpi_analysis.io.variables import find_baseline, list_people, name_column, pick_covariate
 
 if TYPE_CHECKING:
     from cpi_analysis.io.protocol import Contrast, EconomicPlan
     from cpi_analysis.io.trial import TrialData
 
 _FIXED = ("participant_id", "agency_id", "exposure", "exposure_target", "follow_up_cost", "effect")
-_NO_GROUP = "no group"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,29 +92,26 @@ def build_economic_set(trial: TrialData) -> EconomicSet:
     """
     protocol, plan = read_protocol(trial)
     contrast = protocol.contrast
-    participants = trial.table("participants").merge(
-        trial.table("agencies"), on="agency_id", how="left", validate="many_to_one"
-    )
-    data = participants.set_index("participant_id").sort_index()
-    table = pd.DataFrame(index=data.index)
-    table["agency_id"] = data["agency_id"]
-    table["exposure"] = assign_groups(trial, contrast)
+    people = list_people(trial)
+    table = pd.DataFrame(index=people.index)
+    table["agency_id"] = people["agency_id"]
+    table["exposure"] = classify_exposure(trial, people, contrast)
     table["exposure_target"] = np.where(table["exposure"] == contrast.target, 1.0, 0.0)
     table["follow_up_cost"] = _take(trial, FOLLOW_UP_COST, plan.cost_timepoints[-1])
     table["effect"] = _take(trial, plan.effect, _effect_timepoint(plan))
     if plan.adjust_for_baseline:
-        first = _first_timepoint(trial)
+        first = find_baseline(trial)
         table["baseline_cost"] = _take(trial, name_cost(plan), first)
         table["baseline_effect"] = _take_baseline_effect(trial, plan, first)
     common = []
     for covariate in plan.covariates:
-        name = covariate.replace("@", "_at_")
-        table[name] = _take_covariate(trial, data, covariate)
+        name = name_column(covariate)
+        table[name] = pick_covariate(trial, people, covariate)
         common.append(name)
     table = table.reset_index()
     return EconomicSet(
         data=_keep_complete(table),
-        flow=_count_flow(table, (contrast.target, contrast.reference)),
+        flow=_count_flow(table, contrast),
         covariates={
             equation: (*([f"baseline_{equation}"] if plan.adjust_for_baseline else []), *common)
             for equation in ("cost", "effect")
@@ -127,39 +124,25 @@ def build_economic_set(trial: TrialData) -> EconomicSet:
     )
 
 
-def assign_groups(trial: TrialData, contrast: Contrast) -> pd.Series:
-    """Return the group of each participant: target, reference, or missing."""
-    participants = trial.table("participants").set_index("participant_id").sort_index()
-    if contrast.variable == "arm":
-        arms = trial.table("agencies").set_index("agency_id")["arm"]
-        group = participants["agency_id"].map(arms).astype(object)
-        return group.where(group.isin([contrast.target, contrast.reference]))
-    values = _take(trial, str(contrast.measure), str(contrast.timepoint))
-    band = pd.Series(
-        np.where(values >= contrast.cutoff, contrast.target, contrast.reference),
-        index=values.index,
-        dtype=object,
-    )
-    return band.where(values.notna())
-
-
 def _keep_complete(table: pd.DataFrame) -> pd.DataFrame:
-    return table.dropna().reset_index(drop=True)
+    kept = table[table["exposure"] != UNCLASSIFIED].dropna()
+    return kept.reset_index(drop=True)
 
 
-def _count_flow(table: pd.DataFrame, groups: tuple[str, str]) -> pd.DataFrame:
-    group = table["exposure"].fillna(_NO_GROUP)
+def _count_flow(table: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
+    no_group = explain_unclassified(contrast)
+    group = table["exposure"]
     reason = pd.Series("analysed", index=table.index, dtype=object)
     checked = [column for column in table.columns if column not in _FIXED[:4]]
     named = {column: f"{column.replace('_', ' ')} missing" for column in checked}
     for column in reversed(checked):
         reason = reason.mask(table[column].isna(), named[column])
-    reason = reason.mask(group == _NO_GROUP, "group missing or not compared")
-    ordered = ["group missing or not compared", *named.values()]
+    reason = reason.mask(group == UNCLASSIFIED, no_group)
+    ordered = [no_group, *named.values()]
     rows = []
-    for name in (*groups, _NO_GROUP):
+    for name in (contrast.target, contrast.reference, UNCLASSIFIED):
         mine = reason[group == name]
-        if mine.empty and name == _NO_GROUP:
+        if mine.empty and name == UNCLASSIFIED:
             continue
         rows.append((name, "recruited", len(mine)))
         rows += [(name, why, int((mine == why).sum())) for why in ordered if (mine == why).any()]
@@ -175,32 +158,10 @@ def _effect_timepoint(plan: EconomicPlan) -> str:
     return plan.utility_timepoints[-1] if plan.effect == QALY else plan.cost_timepoints[-1]
 
 
-def _first_timepoint(trial: TrialData) -> str:
-    timepoints = trial.table("timepoints").sort_values("order")
-    return str(timepoints["timepoint"].iloc[0])
-
-
 def _take_baseline_effect(trial: TrialData, plan: EconomicPlan, first: str) -> pd.Series:
     if plan.effect == QALY:
         return _take(trial, name_utility(plan), plan.utility_timepoints[0])
     return _take(trial, plan.effect, first)
-
-
-def _take_covariate(trial: TrialData, data: pd.DataFrame, covariate: str) -> pd.Series:
-    if "@" in covariate:
-        measure, timepoint = covariate.split("@", maxsplit=1)
-        return _take(trial, measure, timepoint)
-    if covariate not in data.columns:
-        raise DataError(
-            Fault(
-                code="CPI-E011",
-                table="participants",
-                column=covariate,
-                rule="a covariate is a column of participants or agencies, or measure@timepoint",
-                cure="correct covariates in the economic plan",
-            )
-        )
-    return data[covariate]
 
 
 def _label(trial: TrialData, measure: str) -> str:

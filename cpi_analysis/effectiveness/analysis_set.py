@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cpi_analysis.effectiveness.exposure import (
+from cpi_analysis.errors import DataError, Fault
+from cpi_analysis.io.exposure import (
     MEASURED_NOTE,
     UNCLASSIFIED,
     classify_exposure,
@@ -17,14 +18,13 @@ from cpi_analysis.effectiveness.exposure import (
     explain_unclassified,
     require_protocol,
 )
-from cpi_analysis.effectiveness.variables import (
+from cpi_analysis.io.variables import (
     find_baseline,
     list_people,
     name_column,
     pick_covariate,
     pick_measure,
 )
-from cpi_analysis.errors import DataError, Fault
 
 if TYPE_CHECKING:
     from cpi_analysis.io.protocol import Contrast, Protocol

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from cpi_analysis.effectiveness.analysis_set import AnalysisSet
-from cpi_analysis.effectiveness.exposure import describe_exposure
 from cpi_analysis.effectiveness.figures import draw_intervals
 from cpi_analysis.effectiveness.mixed_models import (
     DegreesOfFreedom,
@@ -15,6 +14,7 @@ from cpi_analysis.effectiveness.mixed_models import (
 )
 from cpi_analysis.effectiveness.wording import format_interval, format_p_value
 from cpi_analysis.inference.kenward_roger import Information
+from cpi_analysis.io.exposure import describe_exposure
 from cpi_analysis.results import Result
 
 if TYPE_CHECKING:

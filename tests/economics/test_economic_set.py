@@ -190,7 +190,7 @@ def test_fidelity_bands_are_formed_at_the_cutoff_and_said_to_be_observed():
     assert groups["P01"] == "low"
     assert "P11" not in groups.index
     flow = chosen.flow.set_index(["group", "reason"])["n"]
-    assert flow["no group", "recruited"] == 1
+    assert flow["not classified", "recruited"] == 1
     result = estimate_planned_evaluation(
         build_economic_set(derive_economic_measures(_without_baseline(chosen, tables))), seed=1
     )
@@ -220,8 +220,8 @@ def test_another_effect_is_taken_at_the_last_cost_timepoint_with_its_own_baselin
 @pytest.mark.parametrize(
     ("plan", "code"),
     [
-        ({"covariates": ("shoe_size",)}, "CPI-E011"),
-        ({"covariates": ("happiness@baseline",)}, "CPI-E034"),
+        ({"covariates": ("shoe_size",)}, "CPI-E045"),
+        ({"covariates": ("happiness@baseline",)}, "CPI-E045"),
         ({"cost": CostPlan(measure="price")}, "CPI-E034"),
         ({"cost_timepoints": ("m12",)}, "CPI-E034"),
         ({"utility": {"instrument": "eq5d_3l", "value_set": "UK_3L_A1"}}, "CPI-E010"),

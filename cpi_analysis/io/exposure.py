@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from cpi_analysis.effectiveness.variables import pick_measure
 from cpi_analysis.errors import DataError, Fault
+from cpi_analysis.io.variables import pick_measure
 
 if TYPE_CHECKING:
     from cpi_analysis.io.protocol import Contrast, Protocol
