@@ -142,7 +142,9 @@ def block_from_result(
     figures: tuple[FigureExhibit, ...] = (),
 ) -> Block:
     """Return the block of one result: its estimand, method, numbers analysed, table and notes."""
-    table = TableExhibit(name=name, title=title, content=result, shown=shown, caption=caption)
+    table = TableExhibit(
+        name=name, title=result.title, content=result, shown=shown, caption=caption
+    )
     return Block(
         title=title,
         text=text,
