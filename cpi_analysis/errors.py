@@ -33,6 +33,7 @@ CODES: dict[str, str] = {
     "CPI-E014": "a required cell is empty",
     "CPI-E015": "a column looks like it identifies people",
     "CPI-E016": "a data file of a folder does not stand for one table",
+    "CPI-E017": "timepoints are not in the order of their months",
     # E02x values
     "CPI-E020": "a cell is not a number",
     "CPI-E021": "a cell is not a whole number",

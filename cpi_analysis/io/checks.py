@@ -86,14 +86,19 @@ def _check_responses(
         return ()
     known: dict[str, Key | None] = dict(instruments)
     # A trial's own instruments are named in its protocol by the path of their file.
+    faults: list[Fault] = []
     for name in protocol.instruments if protocol else ():
-        key = _load(name)
-        if key is not None:
+        try:
+            key = load_instrument(name)
             known.setdefault(key.id, key)
+        except DataError as error:
+            faults += error.faults
     for name in table["instrument"].dropna().unique():
         if name not in known:
             known[name] = _load(name)
-    return check_answers(table, known, maker=makers["responses"])
+    found = check_answers(table, known, maker=makers["responses"])
+    # While a key cannot be read, an instrument that seems unknown may be the one it describes.
+    return (*faults, *(fault for fault in found if not faults or fault.code != "CPI-E043"))
 
 
 def _load(name: str) -> Instrument | None:

@@ -127,7 +127,7 @@ def _check_order(tables: Tables, makers: Makers) -> list[Fault]:
         return []
     return [
         makers["timepoints"].fault(
-            "CPI-E016",
+            "CPI-E017",
             column="order",
             broken=np.isin(np.arange(len(tables["timepoints"])), late),
             rule="each order must occur once, and months must increase with it",

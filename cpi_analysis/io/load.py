@@ -38,6 +38,7 @@ from cpi_analysis.io.trial_files import (
 from cpi_analysis.io.typing import type_table
 
 if TYPE_CHECKING:
+    from cpi_analysis.io.protocol import Protocol
     from cpi_analysis.io.trial import TrialData
 
 
@@ -88,7 +89,7 @@ def load_trial(path: str | Path, *, data: str | Path | None = None) -> TrialData
             tables,
             title=study.study.title if study is not None else place.folder.resolve().name,
             is_synthetic=study.study.is_synthetic if study is not None else False,
-            protocol=study.analysis if study is not None else None,
+            protocol=_locate_instruments(study, place),
             assumptions=(*(study.study.notes if study is not None else ()), *notes),
             sources=sources,
             row_labels=rows,
@@ -103,6 +104,25 @@ def load_trial(path: str | Path, *, data: str | Path | None = None) -> TrialData
             if not (fault.code == "CPI-E010" and described & {*(fault.table or "").split(" or ")})
         ) from None
     return trial
+
+
+def _locate_instruments(study: StudyFile | None, place: Place) -> Protocol | None:
+    """Return the protocol, with the user's own scoring keys found beside the study file."""
+    if study is None or study.analysis is None or place.study_path is None:
+        return None if study is None else study.analysis
+    beside = place.study_path.parent
+    found = {
+        name: str(beside / name) if name.endswith(".toml") else name
+        for name in study.analysis.instruments
+    }
+    return study.analysis.model_copy(
+        update={
+            "instruments": tuple(found.values()),
+            "missing_rules": {
+                found[name]: rule for name, rule in study.analysis.missing_rules.items()
+            },
+        }
+    )
 
 
 #: Columns of long tables that may come from many columns of a file.

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from cpi_analysis.io.instruments.model import MissingRule
+from cpi_analysis.io.settings import StrictModel
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-
-
-class StrictModel(BaseModel):
-    """A frozen settings object in which an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Contrast(StrictModel):
@@ -136,12 +133,15 @@ class Protocol(StrictModel):
     ``populations`` names sets of participants by what they must have observed, each entry
     ``measure@timepoint``: ``{"complete": ("qaly@m12", "total_cost@baseline")}``. The
     population ``observed`` is always there: whoever has the outcome and its covariates.
+    ``missing_rules`` gives an instrument of ``instruments`` another rule for missing items than
+    its scoring key has.
     """
 
     contrast: Contrast
     outcomes: tuple[OutcomePlan, ...]
-    populations: dict[str, tuple[str, ...]] = {}
+    populations: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     instruments: tuple[str, ...] = ()
+    missing_rules: dict[str, MissingRule] = Field(default_factory=dict)
     economics: EconomicPlan | None = None
     fidelity: FidelityPlan | None = None
     confidence_level: Fraction = 0.95
@@ -153,4 +153,7 @@ class Protocol(StrictModel):
         unknown = {plan.population for plan in self.outcomes} - {"observed", *self.populations}
         if unknown:
             raise ValueError(f"populations {sorted(unknown)} are not defined")
+        unscored = set(self.missing_rules) - set(self.instruments)
+        if unscored:
+            raise ValueError(f"missing_rules: {sorted(unscored)} are not among instruments")
         return self

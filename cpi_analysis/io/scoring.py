@@ -186,7 +186,7 @@ def derive_scores(trial: TrialData) -> TrialData:
     """
     if trial.protocol is None or not trial.has_table("responses"):
         return trial
-    responses = trial.table("responses")
+    responses, rules = trial.table("responses"), trial.protocol.missing_rules
     visits = trial.table("visits") if trial.has_table("visits") else None
     values: list[pd.DataFrame] = []
     measures: list[pd.DataFrame] = []
@@ -195,7 +195,7 @@ def derive_scores(trial: TrialData) -> TrialData:
         try:
             key = load_instrument(name)
             if is_row_of(responses, key).any() and scales_about(key, "participant", "worker"):
-                scores = compute_scores(responses, instrument=key)
+                scores = compute_scores(responses, instrument=key, missing_rule=rules.get(name))
                 values.append(_add_expected(scores, visits, key))
                 measures.append(build_measures(key))
         except DataError as error:

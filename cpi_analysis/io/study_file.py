@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from cpi_analysis.errors import DataError, Fault
-from cpi_analysis.io.protocol import Protocol, StrictModel
+from cpi_analysis.io.protocol import Protocol
 from cpi_analysis.io.readers.raw import read_bytes
+from cpi_analysis.io.settings import StrictModel
 from cpi_analysis.io.settings_faults import translate_problem
 
 Separator = Literal[",", ";", "\t", "|"]

@@ -108,7 +108,7 @@ def test_the_baseline_is_the_lowest_order_not_a_name() -> None:
 @pytest.mark.parametrize(("column", "value"), [("order", 0), ("months", 0)])
 def test_timepoints_increase(column: str, value: int) -> None:
     codes = {fault[0] for fault in found(changed("timepoints", column, 1, value))}
-    assert codes == {"CPI-E016"}
+    assert codes == {"CPI-E017"}
 
 
 def test_measures_and_their_ranges() -> None:

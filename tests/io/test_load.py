@@ -9,6 +9,7 @@ import pytest
 
 from cpi_analysis.errors import DataError
 from cpi_analysis.io.load import load_trial
+from cpi_analysis.io.scoring import derive_scores
 from tests.reference import reference_path
 
 PBS = Path(__file__).parents[2] / "examples" / "pbs" / "study.toml"
@@ -183,3 +184,83 @@ def test_pbs_has_the_published_means():
     assert trial.protocol is not None
     assert trial.protocol.economics is not None
     assert any("columns not used" in line for line in trial.assumptions)
+
+
+OWN_KEY = """
+id = "mood"
+title = "Mood"
+status = "A"
+source = "made for this test"
+licence = "none"
+item_sets = [{ ids = ["mood_01", "mood_02", "mood_03"], minimum = 0, maximum = 4 }]
+
+[[scales]]
+measure = "mood"
+label = "Mood"
+items = "all"
+method = "sum"
+unit = "points"
+minimum = 0
+maximum = 12
+is_higher_better = true
+missing = { rule = "complete" }
+"""
+OWN_STUDY = """
+[study]
+title = "Own key"
+is_synthetic = false
+
+[analysis]
+instruments = ["keys/mood.toml"]
+contrast = { variable = "arm", target = "intervention", reference = "comparison" }
+outcomes = [{ measure = "mood", timepoint = "m9", baseline = "none" }]
+"""
+OWN_ANSWERS = (
+    "participant_id,timepoint,instrument,item,answer\n"
+    "P1,m9,mood,mood_01,4\nP1,m9,mood,mood_02,2\nP1,m9,mood,mood_03,\n"
+    "P2,m9,mood,mood_01,1\nP2,m9,mood,mood_02,1\nP2,m9,mood,mood_03,0\n"
+)
+
+
+def make_study_with_own_key(folder, *, key=OWN_KEY, rule=""):
+    make_folder(folder, responses=OWN_ANSWERS)
+    (folder / "keys").mkdir()
+    (folder / "keys" / "mood.toml").write_text(key, encoding="utf-8")
+    (folder / "study.toml").write_text(OWN_STUDY + rule, encoding="utf-8")
+    return folder / "study.toml"
+
+
+def read_mood(trial):
+    table = derive_scores(trial).table("measurements")
+    return table[table["measure"] == "mood"].set_index("participant_id")["value"]
+
+
+def test_own_key_is_found_beside_the_study_file(tmp_path):
+    mood = read_mood(load_trial(make_study_with_own_key(tmp_path)))
+    assert mood["P2"] == 2.0
+    assert pd.isna(mood["P1"])
+
+
+def test_protocol_may_prorate_where_the_key_is_strict(tmp_path):
+    rule = """
+[analysis.missing_rules."keys/mood.toml"]
+rule = "prorate"
+minimum_answered = 2
+"""
+    mood = read_mood(load_trial(make_study_with_own_key(tmp_path, rule=rule)))
+    assert mood["P1"] == 9.0  # two answers of 3 on average stand for three
+    assert mood["P2"] == 2.0
+
+
+def test_missing_rule_without_its_instrument_is_refused(tmp_path):
+    rule = '[analysis.missing_rules.wemwbs]\nrule = "complete"\n'
+    with pytest.raises(DataError, match="not among instruments") as caught:
+        load_trial(make_study_with_own_key(tmp_path, rule=rule))
+    assert caught.value.codes == ("CPI-E041",)
+
+
+def test_faults_of_an_own_key_are_reported(tmp_path):
+    key = OWN_KEY.replace("minimum = 0, maximum = 4", "minimum = 0, maximal = 4")
+    with pytest.raises(DataError, match="maximal") as caught:
+        load_trial(make_study_with_own_key(tmp_path, key=key))
+    assert caught.value.codes == ("CPI-E042",)

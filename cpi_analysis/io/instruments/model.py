@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from cpi_analysis.io.instruments import checks
-from cpi_analysis.io.protocol import StrictModel
+from cpi_analysis.io.settings import StrictModel
 
 #: How far an element can be trusted: V verified in the source named, D derived by arithmetic
 #: from verified numbers, R recalled from the literature and not verified, A assumed.
