@@ -30,8 +30,8 @@ class OutcomeModelResult(Result):
 
     Parameters
     ----------
-    measure, timepoint, label, unit
-        The outcome.
+    measure, timepoint, months, label, unit
+        The outcome, and when it was measured.
     target, reference
         The groups.
     is_allocated
@@ -46,6 +46,7 @@ class OutcomeModelResult(Result):
 
     measure: str
     timepoint: str
+    months: float
     label: str
     unit: str | None
     target: str
@@ -92,22 +93,25 @@ class OutcomeModelResult(Result):
         if row["conf_low"] > 0 or row["conf_high"] < 0:
             direction = "higher" if row["estimate"] > 0 else "lower"
             return (
-                f"{self.label} at {self.timepoint} was {estimate.lstrip('-')}{unit} {direction} "
-                f"in the {self.target} than in the {self.reference} group {facts}."
+                f"{self._outcome()}: {estimate.lstrip('-')}{unit} {direction} in the "
+                f"{self.target} than in the {self.reference} group {facts}."
             )
         # A group that was not allocated has no effect to speak of.
         word = "effects" if self.is_allocated else "differences"
         return (
-            f"{self.label} at {self.timepoint}: {self.target} minus {self.reference} was "
-            f"{estimate}{unit} {facts}; the data are compatible with {word} from {low} to {high}."
+            f"{self._outcome()}: {self.target} minus {self.reference} {estimate}{unit} "
+            f"{facts}; the data are compatible with {word} from {low} to {high}."
         )
+
+    def _outcome(self) -> str:
+        return f"{self.label} at {self.months:g} months"
 
     def _draw(self, ax: Axes) -> None:
         rows = self.estimates
         unit = f", {self.unit}" if self.unit else ""
         draw_intervals(
             ax,
-            labels=[f"{self.label}\n{self.timepoint}"],
+            labels=[f"{self.label}\n{self.months:g} months"],
             estimates=rows["estimate"].to_numpy(),
             low=rows["conf_low"].to_numpy(),
             high=rows["conf_high"].to_numpy(),
@@ -176,6 +180,7 @@ def fit_outcome_model(
         notes=(*analysis_set.notes, *model.notes, *_count_agencies(analysis_set)),
         measure=analysis_set.measure,
         timepoint=analysis_set.timepoint,
+        months=analysis_set.months,
         label=analysis_set.label,
         unit=analysis_set.unit,
         target=contrast.target,
@@ -215,8 +220,8 @@ def _state_estimand(analysis_set: AnalysisSet) -> str:
         else "an observed exposure, without a claim that it caused the difference"
     )
     return (
-        f"Difference in mean {analysis_set.measure} at {analysis_set.timepoint} "
-        f"({analysis_set.months:g} months) between {describe_exposure(analysis_set.contrast)}, "
+        f"Difference in mean {analysis_set.label} at {analysis_set.months:g} months "
+        f"between {describe_exposure(analysis_set.contrast)}, "
         f"target minus reference, for participants {alike}; population: {who}; {taking}; "
         "missing outcomes are taken to be missing at random given what is adjusted for."
     )
@@ -226,4 +231,10 @@ def _count_agencies(analysis_set: AnalysisSet) -> tuple[str, ...]:
     counts = analysis_set.data.groupby("exposure")["agency_id"].nunique()
     contrast = analysis_set.contrast
     parts = [f"{group} {counts[group]}" for group in (contrast.target, contrast.reference)]
-    return (f"Agencies with participants analysed: {', '.join(parts)}.",)
+    notes = [f"Agencies with participants analysed: {', '.join(parts)}."]
+    if sum(counts) > analysis_set.n_agencies:
+        notes.append(
+            "The groups differ within agencies, so people of one agency are compared with each "
+            "other, and the degrees of freedom of the difference may exceed the number of agencies."
+        )
+    return tuple(notes)

@@ -48,7 +48,7 @@ def draw_forest(
         ax.errorbar(
             estimate,
             heights[chosen],
-            xerr=[estimate - rows["conf_low"], rows["conf_high"] - estimate],
+            xerr=np.abs(rows[["conf_low", "conf_high"]].to_numpy().T - estimate),
             fmt=MARKERS[index % len(MARKERS)],
             color=COLOURS[index % len(COLOURS)],
             capsize=2,

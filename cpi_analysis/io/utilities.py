@@ -124,7 +124,7 @@ def _to_cells(profiles: Profiles, chosen: ValueSet) -> pd.DataFrame:
 
 
 def _split_texts(texts: pd.Series, dimensions: list[str]) -> pd.DataFrame:
-    text = texts.astype("str").str.strip()
+    text = texts.astype("string").str.strip()
     given = text.notna() & (text != "")
     wrong = given & (text.str.len() != len(dimensions))
     if wrong.any():

@@ -145,9 +145,11 @@ def _model_block(
 ) -> Block:
     contrast = words.contrast_of(trial)
     model = result.model
+    boundary = "on the boundary, see the notes" if model.is_singular else ""
     variances = (
         f"Variance between agencies {format_value(model.agency_variance)}, within agencies "
-        f"{format_value(model.residual_variance)}: ICC {format_value(model.icc, 'proportion')}."
+        f"{format_value(model.residual_variance)}: ICC "
+        f"{boundary or format_value(model.icc, 'proportion')}."
     )
     table = TableExhibit(
         name=name,

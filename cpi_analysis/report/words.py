@@ -20,13 +20,9 @@ BANNER_TEXT = (
 HEADLINE_PREFIX = "Synthetic data, not a result of any study: "
 
 
-#: Codes that are not words when their underscores are spaces.
-_CODES = {"low_moderate": "low or moderate"}
-
-
 def in_words(code: str) -> str:
     """Return a code of the data as words: ``third_sector`` becomes ``third sector``."""
-    return _CODES.get(code, code.replace("_", " ").strip())
+    return code.replace("_", " ").strip()
 
 
 def make_speaker(trial: TrialData) -> Callable[[str], str]:

@@ -172,14 +172,14 @@ def test_a_null_result_is_told_by_what_it_is_compatible_with():
 def test_a_clear_result_is_told_with_its_direction(shift, word):
     result = with_outcome_shift(shift)
     text = result.summary()
-    assert text.startswith("Well-being (WEMWBS) at m9 was ")
+    assert text.startswith("Well-being (WEMWBS) at 9 months: ")
     assert f"points {word} in the intervention than in the comparison group (95% CI " in text
     assert "23 participants in 6 agencies" in text
 
 
 def test_estimand_names_population_variable_events_and_summary():
     estimand = fit_small(covariates=("eq5d_utility@m9",), population="complete").estimand
-    assert estimand.startswith("Difference in mean wemwbs at m9 (9 months)")
+    assert estimand.startswith("Difference in mean Well-being (WEMWBS) at 9 months between")
     for part in (
         "target minus reference",
         "wemwbs@baseline, eq5d_utility@m9",
