@@ -8,21 +8,24 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from cpi_analysis.errors import Fault
 
 
 def nearest_phrase(name: str, known: Sequence[str]) -> str:
     """Return a suggestion for a name that is not known, or a list of what is."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean `{close[0]}`?" if close else "use one of the allowed names"
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return f"did you mean `{by_lower[close[0]]}`?" if close else "use one of the allowed names"
 
 
-def unknown_name(place: str, name: str, known: Sequence[str], what: str, file: str) -> Fault:
+def unknown_name(
+    place: str, name: str, known: Sequence[str], what: str, file: str, *, code: str = "CPI-E041"
+) -> Fault:
     """Return the fault of a name that is not among those known."""
     return Fault(
-        code="CPI-E041",
+        code=code,
         file=file,
         rule=f"in {place or 'the file'}, `{name}` is not {what}",
         allowed=", ".join(known) or "none is declared",
@@ -30,24 +33,51 @@ def unknown_name(place: str, name: str, known: Sequence[str], what: str, file: s
     )
 
 
-def translate_problem(problem: Any, *, model: type[BaseModel], file: str) -> Fault:
-    """Turn one problem found by pydantic into a fault, without the value that was given."""
-    path = tuple(problem["loc"])
-    key = ".".join(map(str, path)) or "the whole file"
-    kind = problem["type"]
-    allowed = None
+def translate_problems(
+    error: ValidationError, *, model: type[BaseModel], file: str, code: str = "CPI-E041"
+) -> list[Fault]:
+    """Turn what pydantic found wrong in a settings file into faults, one for each problem."""
+    return [
+        fault
+        for problem in error.errors(include_url=False)
+        for fault in _translate(problem, model, file, code)
+    ]
+
+
+def _translate(problem: Any, model: type[BaseModel], file: str, code: str) -> list[Fault]:
+    path, kind = tuple(problem["loc"]), problem["type"]
+    key = _phrase_path(path)
+    place = key or "the whole file"
     if kind == "extra_forbidden":
         known = _settings_at(model, path[:-1])
-        return unknown_name(".".join(map(str, path[:-1])), str(path[-1]), known, "a setting", file)
-    rule = f"`{key}`: " + str(problem["msg"]).removeprefix("Value error, ")
-    cure = f"correct `{key}`"
-    if kind == "missing":
-        rule, cure = f"`{key}` is missing", f"add `{path[-1]}`"
+        owner = _phrase_path(path[:-1])
+        return [unknown_name(owner, str(path[-1]), known, "a setting", file, code=code)]
+    rules, cure, allowed = [": " + str(problem["msg"])], f"correct `{place}`", None
+    if kind == "value_error":
+        # Our own checks give one problem a line.
+        rules = [f": {line}" for line in str(problem["ctx"]["error"]).splitlines()]
+    elif kind == "missing":
+        rules, cure = [" is missing"], f"add `{path[-1]}`"
     elif kind == "literal_error":
-        rule, allowed = f"`{key}` is not one of the allowed texts", problem["ctx"]["expected"]
+        allowed = str(problem["ctx"]["expected"])
+        options = [part.strip("' ") for part in allowed.replace(" or ", ",").split(",")]
+        rules, cure = (
+            [" is not one of the allowed texts"],
+            nearest_phrase(str(problem["input"]), options),
+        )
     elif kind == "string_type":
-        rule, cure = f"`{key}` must be a text", f"put the value of `{key}` in quotation marks"
-    return Fault(code="CPI-E041", file=file, rule=rule, allowed=allowed, cure=cure)
+        rules, cure = [" must be a text"], f"put the value of `{place}` in quotation marks"
+    return [
+        Fault(code=code, file=file, rule=f"`{place}`{rule}", allowed=allowed, cure=cure)
+        for rule in rules
+    ]
+
+
+def _phrase_path(path: Sequence[int | str]) -> str:
+    phrase = ""
+    for part in path:
+        phrase += f"[{part}]" if isinstance(part, int) else f".{part}" if phrase else str(part)
+    return phrase
 
 
 def _settings_at(model: Any, path: Sequence[Any]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.io.protocol import Protocol
 from cpi_analysis.io.readers.raw import read_bytes
 from cpi_analysis.io.settings import StrictModel
-from cpi_analysis.io.settings_faults import translate_problem
+from cpi_analysis.io.settings_faults import translate_problems
 
 Separator = Literal[",", ";", "\t", "|"]
 Name = Annotated[str, Field(min_length=1)]
@@ -196,9 +196,7 @@ def check_study_settings(settings: Mapping[str, Any], *, file: str = "study.toml
     try:
         study = StudyFile.model_validate(settings)
     except ValidationError as error:
-        raise DataError(
-            translate_problem(problem, model=StudyFile, file=file) for problem in error.errors()
-        ) from None
+        raise DataError(translate_problems(error, model=StudyFile, file=file)) from None
     return study
 
 

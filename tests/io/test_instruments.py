@@ -232,7 +232,7 @@ def test_unknown_name() -> None:
         load_instrument("wemwb")
     (fault,) = caught.value.faults
     assert fault.code == "CPI-E043"
-    assert "'wemwbs'" in fault.cure
+    assert "`wemwbs`" in fault.cure
     assert "rg_uk" in (fault.allowed or "")
 
 
@@ -257,8 +257,8 @@ def test_not_toml(tmp_path: Path) -> None:
 def test_unknown_key_is_named_with_a_suggestion(tmp_path: Path) -> None:
     error = refuse(tmp_path, KEY.replace('unit = "points"', 'unit = "points"\nis_higher_bettr = 1'))
     (fault,) = error.faults
-    assert "scales[0].is_higher_bettr" in fault.rule
-    assert "'is_higher_better'" in fault.cure
+    assert "in scales[0], `is_higher_bettr` is not" in fault.rule
+    assert "`is_higher_better`" in fault.cure
     assert "method" in (fault.allowed or "")
 
 
@@ -266,7 +266,7 @@ def test_all_faults_at_once(tmp_path: Path) -> None:
     text = KEY.replace('title = "A questionnaire of the user\'s own"\n', "")
     text = text.replace('method = "sum"', 'method = "summ"').replace("maximum = 4", 'maximum = "x"')
     rules = "\n".join(fault.rule for fault in refuse(tmp_path, text).faults)
-    assert "the key title is missing" in rules
+    assert "`title` is missing" in rules
     assert "scales[0].method" in rules
     assert "item_sets[0].maximum" in rules
 
@@ -274,7 +274,7 @@ def test_all_faults_at_once(tmp_path: Path) -> None:
 def test_allowed_choice_is_listed_and_suggested(tmp_path: Path) -> None:
     (fault,) = refuse(tmp_path, KEY.replace('method = "sum"', 'method = "summ"')).faults
     assert "weighted_sum" in (fault.allowed or "")
-    assert "'sum'" in fault.cure
+    assert "`sum`" in fault.cure
 
 
 PARTS = """

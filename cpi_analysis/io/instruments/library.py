@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
-from collections.abc import Iterable
 from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from cpi_analysis.errors import DataError, Fault
-from cpi_analysis.io.instruments.model import (
-    Cut,
-    Instrument,
-    ItemSet,
-    MissingRule,
-    Scale,
-    ScoreTable,
-    ValueSet,
-)
+from cpi_analysis.io.instruments.model import Instrument, ValueSet
+from cpi_analysis.io.settings_faults import nearest_phrase, translate_problems
 
 Model = TypeVar("Model", Instrument, ValueSet)
-
-# The last name of a key path says which model its keys belong to.
-_MODELS: dict[str, type[BaseModel]] = {
-    "item_sets": ItemSet,
-    "scales": Scale,
-    "missing": MissingRule,
-    "table": ScoreTable,
-    "cuts": Cut,
-}
 
 
 def _folder(name: str) -> Traversable:
@@ -136,15 +118,9 @@ def _check_known(name: str, known: tuple[str, ...], kind: str, code: str) -> Non
             code=code,
             rule=f"the {kind} {name!r} is not known",
             allowed=", ".join(known) + ", or the path of a .toml file",
-            cure=_suggest(name, known) or f"use the name of a {kind} that is listed",
+            cure=nearest_phrase(name, known),
         )
     )
-
-
-def _suggest(name: str, known: Iterable[str]) -> str | None:
-    by_lower = {candidate.lower(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
-    return f"did you mean {by_lower[close[0]]!r}?" if close else None
 
 
 def _read(file: Traversable | Path, shown: str, model: type[Model], code: str) -> Model:
@@ -162,7 +138,7 @@ def _read(file: Traversable | Path, shown: str, model: type[Model], code: str) -
         ) from error
     # ValidationError is a ValueError too: the order of these branches matters.
     except ValidationError as error:
-        raise DataError(_translate(error, model, shown, code)) from None
+        raise DataError(translate_problems(error, model=model, file=shown, code=code)) from None
     except ValueError as error:
         raise DataError(
             Fault(
@@ -172,54 +148,3 @@ def _read(file: Traversable | Path, shown: str, model: type[Model], code: str) -
                 cure="correct the place that is named; docs/instruments.md has an example",
             )
         ) from error
-
-
-def _translate(
-    error: ValidationError, model: type[BaseModel], shown: str, code: str
-) -> list[Fault]:
-    faults: list[Fault] = []
-    for detail in error.errors(include_url=False):
-        loc = detail["loc"]
-        path = _phrase_path(loc)
-        if detail["type"] == "extra_forbidden":
-            faults.append(_unknown_key(loc, path, model, shown, code))
-        elif detail["type"] == "missing":
-            cure = f"add {loc[-1]} = ..."
-            faults.append(_fault(code, shown, f"the key {path} is missing", None, cure))
-        elif detail["type"] == "value_error":
-            # Our own checks give one problem a line, each with its key path inside.
-            for line in str(detail["ctx"]["error"]).splitlines():
-                rule = f"{path}: {line}" if path else line
-                faults.append(_fault(code, shown, rule, None, "correct the keys that are named"))
-        else:
-            faults.append(_wrong_value(dict(detail), path, shown, code))
-    return faults
-
-
-def _wrong_value(detail: dict[str, Any], path: str, shown: str, code: str) -> Fault:
-    expected = detail.get("ctx", {}).get("expected")
-    given = detail.get("input")
-    options = [part.strip("' ") for part in str(expected).replace(" or ", ",").split(",")]
-    hint = _suggest(given, options) if expected and isinstance(given, str) else None
-    cure = hint or "give a value that is allowed"
-    return _fault(code, shown, f"{path}: {detail['msg']}", expected, cure)
-
-
-def _unknown_key(
-    loc: tuple[int | str, ...], path: str, model: type[BaseModel], shown: str, code: str
-) -> Fault:
-    owners = [_MODELS[part] for part in loc[:-1] if isinstance(part, str) and part in _MODELS]
-    allowed = sorted((owners[-1] if owners else model).model_fields)
-    cure = _suggest(str(loc[-1]), allowed) or "remove the key"
-    return _fault(code, shown, f"the key {path} is not known", ", ".join(allowed), cure)
-
-
-def _fault(code: str, shown: str, rule: str, allowed: str | None, cure: str) -> Fault:
-    return Fault(code=code, file=shown, rule=rule, allowed=allowed, cure=cure)
-
-
-def _phrase_path(loc: tuple[int | str, ...]) -> str:
-    path = ""
-    for part in loc:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
-    return path
