@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
+#: Beside the checkout, or where the environment says.
+REFERENCE = Path(
+    os.environ.get("CPI_REFERENCE", Path(__file__).resolve().parents[2] / "shared" / "reference")
+)
 
 
 def reference_path(name: str) -> Path:
