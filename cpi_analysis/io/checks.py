@@ -11,6 +11,7 @@ import pandas as pd
 from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.io.instruments import Instrument, load_instrument
 from cpi_analysis.io.integrity import check_answers, check_integrity
+from cpi_analysis.io.labels import decode_table
 from cpi_analysis.io.protocol import Protocol
 from cpi_analysis.io.schemas import OUTCOME_TABLES, TABLES, check_table, table_spec
 from cpi_analysis.io.schemas.validation import FaultMaker
@@ -33,21 +34,22 @@ def check_tables(
 ) -> tuple[dict[str, pd.DataFrame], tuple[Fault, ...]]:
     """Return the tables in the shape of the data model, and every fault, sorted."""
     faults = list(_check_presence(tables))
-    checked: dict[str, pd.DataFrame] = {}
+    encoded: dict[str, pd.DataFrame] = {}
     makers: dict[str, FaultMaker] = {}
     for name in TABLES:
         if name not in tables:
             continue
         rows, file = row_labels.get(name), files.get(name)
         makers[name] = FaultMaker(name, file=file, rows=rows)
-        checked[name], found = check_table(
+        encoded[name], found = check_table(
             tables[name], spec=table_spec(name), rows=rows, file=file
         )
         faults += found
         if tables[name].empty and (table_spec(name).is_required):
             faults.append(makers[name].fault("CPI-E003"))
-    faults += check_integrity(checked, makers=makers, protocol=protocol)
-    faults += _check_responses(checked, makers, protocol, instruments)
+    checked = {name: decode_table(table) for name, table in encoded.items()}
+    faults += check_integrity(checked, encoded, makers=makers, protocol=protocol)
+    faults += _check_responses(encoded, makers, protocol, instruments)
     return checked, sort_faults(_merge(earlier_faults, faults))
 
 
@@ -150,16 +152,16 @@ def check_measurement_tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd
     makers = {name: FaultMaker(name) for name in checked}
     if "measures" not in checked:
         faults.append(_missing_table("measures", "measurements need the table measures"))
+    encoded: dict[str, pd.DataFrame] = {
+        name: checked[name] for name in ("participants", "timepoints") if name in checked
+    }
     for name in ("measurements", "measures"):
         if name in checked:
-            checked[name], found = check_table(checked[name], spec=table_spec(name))
+            encoded[name], found = check_table(checked[name], spec=table_spec(name))
+            checked[name] = decode_table(encoded[name])
             faults += found
-    only: dict[str, pd.DataFrame] = {
-        name: checked[name]
-        for name in ("participants", "timepoints", "measurements", "measures")
-        if name in checked
-    }
-    faults += check_integrity(only, makers=makers, protocol=None)
+    plain = {name: checked[name] for name in encoded}
+    faults += check_integrity(plain, encoded, makers=makers, protocol=None)
     if faults:
         raise DataError(sort_faults(faults))
     return checked

@@ -11,7 +11,7 @@ import pandas as pd
 from cpi_analysis.errors import Fault
 from cpi_analysis.io.protocol import Protocol as TrialProtocol
 from cpi_analysis.io.schemas import table_spec
-from cpi_analysis.io.schemas.validation import FaultMaker
+from cpi_analysis.io.schemas.validation import FaultMaker, find_repeated
 from cpi_analysis.io.value_ranges import (
     check_answers,
     check_measurements,
@@ -30,18 +30,21 @@ TARGET_TABLES = {
 
 
 def check_integrity(
-    tables: Tables, *, makers: Makers, protocol: TrialProtocol | None
+    tables: Tables, encoded: Tables, *, makers: Makers, protocol: TrialProtocol | None
 ) -> tuple[Fault, ...]:
-    """Return what is wrong between the tables; a rule whose columns are missing is skipped."""
+    """Return what is wrong between the tables; a rule whose columns are missing is skipped.
+
+    The same tables are given with their columns of text plain and encoded.
+    """
     faults: list[Fault] = []
-    for name, table in tables.items():
-        faults += _check_references(name, table, tables, makers[name])
-    faults += _check_one_group(tables, makers)
+    for name, table in encoded.items():
+        faults += _check_references(name, table, encoded, makers[name])
+    faults += _check_one_group(encoded, makers)
     faults += _check_workers(tables, makers)
     faults += _check_order(tables, makers)
     faults += _check_visits(tables, makers)
-    faults += _check_targets(tables, makers)
-    faults += check_measurements(tables, makers)
+    faults += _check_targets(encoded, makers)
+    faults += check_measurements(encoded, makers)
     if protocol is not None:
         faults += check_arms(tables, protocol)
     return tuple(faults)
@@ -75,11 +78,10 @@ def _check_one_group(tables: Tables, makers: Makers) -> list[Fault]:
         if not has_columns(tables, name, key, column):
             continue
         table = tables[name]
-        known = table[[key, column]].dropna()
-        known = known[known[key].duplicated(keep=False)]
+        known = table[[key, column]][find_repeated(table, [key])].dropna()
         if known.empty:
             continue
-        several = known.groupby(key)[column].nunique()
+        several = known.groupby(key, observed=True)[column].nunique()
         broken = table[key].isin(several.index[several > 1]).to_numpy(dtype=bool)
         if broken.any():
             rule = f"each {key} must have one {column}"

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from cpi_analysis.errors import DataError, Fault
+from cpi_analysis.io.labels import decode_table
 from cpi_analysis.io.readers import RawTable
 from cpi_analysis.io.readers.raw import RowNumbers
 from cpi_analysis.io.reshape import (
@@ -207,10 +208,17 @@ def _type_all(
         pieces.setdefault(text.table, []).append(typed)
         rows.setdefault(text.table, []).append(text.row_numbers)
     return (
-        {table: pd.concat(pieces[table], ignore_index=True) for table in TABLES if table in pieces},
+        {table: _put_together(pieces[table]) for table in TABLES if table in pieces},
         {table: np.concatenate(rows[table]) for table in rows},
         faults,
     )
+
+
+def _put_together(pieces: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    if len(pieces) == 1:
+        return pieces[0]
+    # Each piece numbers its texts in its own way.
+    return pd.concat([decode_table(piece) for piece in pieces], ignore_index=True)
 
 
 def _described_tables(study: StudyFile | None) -> set[str | None]:

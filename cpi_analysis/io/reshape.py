@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from cpi_analysis.errors import Fault
-from cpi_analysis.io.readers.raw import TEXT_DTYPE, RawTable, text_column
+from cpi_analysis.io.labels import TEXT_DTYPE, decode_table
+from cpi_analysis.io.readers.raw import RawTable, text_column
 from cpi_analysis.io.schemas.specs import table_spec
 from cpi_analysis.io.source_cells import (
     clear_missing,
@@ -94,7 +95,8 @@ def prepare_source(
     if faults:
         return None, faults
     faults = find_line_breaks(needed, raw)
-    return Source(raw=raw, cells=clear_missing(raw, needed, part), part=part), faults
+    cells = decode_table(clear_missing(raw, needed, part))
+    return Source(raw=raw, cells=cells, part=part), faults
 
 
 def build_table(study: StudyFile, table: str, source: Source) -> tuple[TextTable, list[Fault]]:

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cpi_analysis.errors import Fault
+from cpi_analysis.io.labels import clear, rewrite, split
 from cpi_analysis.io.readers.raw import RawTable
 from cpi_analysis.io.study_file import FilePart
 
@@ -108,9 +110,8 @@ def clear_missing(raw: RawTable, needed: Sequence[str], part: FilePart) -> pd.Da
     cleared = {}
     for name in needed:
         codes = [*part.missing_codes, *part.column_missing_codes.get(name, ())]
-        column = raw.frame[name]
-        cleared[name] = column.mask(column.isin(codes)) if codes else column
-    return pd.DataFrame(cleared, index=raw.frame.index)
+        cleared[name] = clear(raw.frame[name], codes) if codes else raw.frame[name]
+    return pd.DataFrame(cleared, index=raw.frame.index, copy=False)
 
 
 def translate(
@@ -124,14 +125,14 @@ def translate(
     Texts that are already among ``accepted`` stay.
     """
     known = {**{text: text for text in accepted}, **labels}
-    translated = column.map(known).astype(column.dtype)
+    translated = rewrite(column, [known.get(text, np.nan) for text in split(column)[1]])
     return translated, column.notna() & translated.isna()
 
 
 def to_decimal_points(column: pd.Series[Any]) -> pd.Series[Any]:
     """Rewrite numbers with a decimal comma; a cell with both marks stays as it is."""
-    has_comma_only = ~column.str.contains(".", regex=False, na=False)
-    return column.where(~has_comma_only, column.str.replace(",", ".", n=1, regex=False))
+    texts = split(column)[1]
+    return rewrite(column, [text if "." in text else text.replace(",", ".", 1) for text in texts])
 
 
 def _suggest(name: str, headings: Sequence[str]) -> str:

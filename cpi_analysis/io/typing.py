@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cpi_analysis.errors import Fault
-from cpi_analysis.io.schemas.conform import DATE_DTYPE, TEXT_DTYPE
+from cpi_analysis.io.labels import clear, encode, mark, split, spread
+from cpi_analysis.io.schemas.conform import DATE_DTYPE
 from cpi_analysis.io.schemas.fields import EARLIEST_DATE, LATEST_DATE
 from cpi_analysis.io.schemas.specs import ColumnSpec, TableSpec
 from cpi_analysis.io.schemas.validation import FaultMaker
@@ -55,8 +56,9 @@ def type_table(
     Returns
     -------
     tuple of DataFrame and tuple of Fault
-        A cell that cannot be read is missing, and named in a fault. Ranges are checked later,
-        with the whole table.
+        A cell that cannot be read is missing, and named in a fault. Columns of text are
+        encoded (see :mod:`cpi_analysis.io.labels`). Ranges are checked later, with the whole
+        table.
 
     Examples
     --------
@@ -76,14 +78,14 @@ def type_table(
             columns[name] = cells
             continue
         column = spec.column(name)
-        is_missing = _find_missing(cells, _codes_for(name, missing_codes))
-        typed, broken = _read_column(cells, is_missing, column, date_format)
+        labels = clear(encode(cells), ["", *_codes_for(name, missing_codes)])
+        typed, broken = _read_column(labels, column, date_format)
         columns[name] = typed
         for code, rows in sorted(broken.items()):
             if rows.any():
                 allowed = say_allowed(column)
                 faults.append(maker.fault(code, column=name, broken=rows, allowed=allowed))
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(text))), tuple(faults)
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(text)), copy=False), tuple(faults)
 
 
 def _codes_for(name: str, codes: MissingCodes) -> list[str]:
@@ -92,25 +94,17 @@ def _codes_for(name: str, codes: MissingCodes) -> list[str]:
     return list(codes)
 
 
-def _find_missing(cells: pd.Series[Any], codes: Iterable[str]) -> np.ndarray:
-    return (cells.isna() | cells.isin(["", *codes])).to_numpy(dtype=bool)
-
-
-def _read_column(
-    cells: pd.Series[Any], is_missing: np.ndarray, column: ColumnSpec, date_format: str | None
-) -> Read:
-    if column.kind in ("identifier", "category", "text"):
-        labels = cells.mask(is_missing) if is_missing.any() else cells
-        return labels.astype(TEXT_DTYPE), {}
+def _read_column(labels: pd.Series[Any], column: ColumnSpec, date_format: str | None) -> Read:
+    codes, texts = split(labels)
     if column.kind == "number":
-        return _read_numbers(cells, is_missing)
+        return _read_numbers(codes, texts)
     if column.kind == "integer":
-        return _read_integers(cells, is_missing)
+        return _read_integers(codes, texts)
     if column.kind == "boolean":
-        values, bad = _read_each(cells, is_missing, lambda cell: _TRUTH.get(cell.lower()))
-        typed = pd.Series(pd.array(values, dtype="boolean"), name=cells.name)
-        return typed, {NOT_OF_KIND["boolean"]: bad}
-    return _read_dates(cells, is_missing, date_format)
+        return _read_truth(codes, texts)
+    if column.kind == "date":
+        return _read_dates(codes, texts, date_format)
+    return labels, {}
 
 
 def _parse_numbers(texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -131,44 +125,40 @@ def _parse_numbers(texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(bad, np.nan, values), bad
 
 
-def _number_parts(cells: pd.Series[Any], is_missing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    values = np.full(len(cells), np.nan)
-    bad = np.zeros(len(cells), dtype=bool)
-    texts = cells.to_numpy(dtype=object)[~is_missing]
-    values[~is_missing], bad[~is_missing] = _parse_numbers(texts)
-    return values, bad
+def _read_numbers(codes: np.ndarray, texts: np.ndarray) -> Read:
+    values, bad = _parse_numbers(texts)
+    broken = {"CPI-E020": mark(bad, codes)}
+    return pd.Series(spread(values, codes, missing=np.nan)), broken
 
 
-def _read_numbers(cells: pd.Series[Any], is_missing: np.ndarray) -> Read:
-    values, bad = _number_parts(cells, is_missing)
-    return pd.Series(values, name=cells.name), {"CPI-E020": bad}
-
-
-def _read_integers(cells: pd.Series[Any], is_missing: np.ndarray) -> Read:
-    values, bad = _number_parts(cells, is_missing)
+def _read_integers(codes: np.ndarray, texts: np.ndarray) -> Read:
+    values, bad = _parse_numbers(texts)
     # Beyond 2**53 neighbouring whole numbers are the same float.
     fraction = (np.floor(values) != values) & ~np.isnan(values) | (np.abs(values) > 2.0**53)
-    whole = pd.Series(np.where(fraction, np.nan, values), name=cells.name).astype("Int64")
-    return whole, {"CPI-E020": bad, "CPI-E021": fraction}
+    whole = np.where(fraction, np.nan, values)
+    broken = {"CPI-E020": bad, "CPI-E021": fraction}
+    return pd.Series(spread(whole, codes, missing=np.nan)).astype("Int64"), {
+        code: mark(is_wrong, codes) for code, is_wrong in broken.items()
+    }
 
 
-def _read_each(
-    cells: pd.Series[Any], is_missing: np.ndarray, read: Callable[[str], Any]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return what ``read`` makes of each different text, and where it made nothing of it."""
-    codes, unique = pd.factorize(cells.mask(is_missing).astype(object))
-    parsed = np.empty(len(unique) + 1, dtype=object)
-    parsed[:-1] = [read(str(text)) for text in unique]
-    nothing = np.array([value is None for value in parsed])
-    return parsed[codes], nothing[codes] & (codes >= 0)
+def _read_truth(codes: np.ndarray, texts: np.ndarray) -> Read:
+    values = np.array([_TRUTH.get(text.lower()) for text in texts], dtype=object)
+    bad = np.array([value is None for value in values], dtype=bool)
+    typed = pd.Series(pd.array(spread(values, codes, missing=None), dtype="boolean"))
+    return typed, {NOT_OF_KIND["boolean"]: mark(bad, codes)}
 
 
-def _read_dates(cells: pd.Series[Any], is_missing: np.ndarray, date_format: str | None) -> Read:
-    days, bad = _read_each(cells, is_missing, lambda cell: _read_day(cell, date_format))
-    typed = pd.Series(days.astype(DATE_DTYPE), name=cells.name)
-    early, late = EARLIEST_DATE.to_datetime64(), LATEST_DATE.to_datetime64()
-    impossible = np.asarray((typed < early) | (typed > late), dtype=bool)
-    return typed.mask(impossible), {"CPI-E022": bad, "CPI-E028": impossible}
+def _read_dates(codes: np.ndarray, texts: np.ndarray, date_format: str | None) -> Read:
+    parsed = [_read_day(text, date_format) for text in texts]
+    bad = np.array([day is None for day in parsed], dtype=bool)
+    days = np.array(["NaT" if day is None else day for day in parsed], dtype=DATE_DTYPE)
+    impossible = (days < EARLIEST_DATE.to_datetime64()) | (days > LATEST_DATE.to_datetime64())
+    days[impossible] = np.datetime64("NaT", "us")
+    broken = {"CPI-E022": bad, "CPI-E028": impossible}
+    return pd.Series(spread(days, codes, missing="NaT")), {
+        code: mark(is_wrong, codes) for code, is_wrong in broken.items()
+    }
 
 
 def _read_day(cell: str, date_format: str | None) -> np.datetime64 | None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cpi_analysis.errors import Fault
+from cpi_analysis.io.labels import mark, split, spread
 from cpi_analysis.io.schemas.validation import FaultMaker, is_missing_number
 
 Tables = Mapping[str, pd.DataFrame]
@@ -39,12 +40,14 @@ def has_columns(tables: Tables, table: str, *columns: str) -> bool:
 
 def find_unresolved(keys: pd.Series[Any], known: pd.Series[Any]) -> np.ndarray:
     """Return True where a key is given and not known."""
-    # Each different key is looked up once: isin is slow on text that pyarrow stores.
-    codes, unique = pd.factorize(keys)
-    position = pd.Index(known.dropna().unique(), dtype=object).get_indexer(
-        np.asarray(unique, dtype=object)
-    )
-    return np.append(position < 0, False)[codes]
+    codes, texts = split(keys)
+    known_codes, known_texts = split(known)
+    is_used = np.zeros(len(known_texts), dtype=bool)
+    is_used[known_codes[known_codes >= 0]] = True
+    resolved = set(known_texts[is_used].tolist())
+    if resolved.issuperset(texts.tolist()):
+        return np.zeros(len(keys), dtype=bool)
+    return mark(np.array([text not in resolved for text in texts], dtype=bool), codes)
 
 
 def check_measurements(tables: Tables, makers: Mapping[str, FaultMaker]) -> list[Fault]:
@@ -63,18 +66,26 @@ def check_measurements(tables: Tables, makers: Mapping[str, FaultMaker]) -> list
         faults.append(
             maker.fault("CPI-E034", column="measure", broken=unknown, rule=rule, cure=cure)
         )
-    position = pd.Index(measures["measure"]).get_indexer(values["measure"])
     value = values["value"].to_numpy(dtype=float)
-    low = np.append(measures["minimum"].to_numpy(dtype=float), np.nan)[position]
-    high = np.append(measures["maximum"].to_numpy(dtype=float), np.nan)[position]
+    low, high = (
+        _limit_of(values["measure"], measures.set_index("measure")[name].to_dict())
+        for name in ("minimum", "maximum")
+    )
     outside = (value < low) | (value > high)
     if outside.any():
         faults += _range_faults(maker, values["value"], outside)
     return faults
 
 
+def _limit_of(names: pd.Series[Any], limits: Mapping[Any, float]) -> np.ndarray:
+    """Return for each row the limit of its measure or item, not a number where it has none."""
+    codes, texts = split(names)
+    per_text = np.array([limits.get(text, np.nan) for text in texts], dtype=float)
+    return spread(per_text, codes, missing=np.nan)
+
+
 def _range_faults(maker: FaultMaker, value: pd.Series[Any], outside: np.ndarray) -> list[Fault]:
-    suspect = outside & is_missing_number(value)
+    suspect = _suspects(value, outside)
     faults = []
     if (outside & ~suspect).any():
         faults.append(
@@ -91,6 +102,12 @@ def _range_faults(maker: FaultMaker, value: pd.Series[Any], outside: np.ndarray)
         allowed = "minimum to maximum of the measure, as in the table measures"
         faults.append(maker.fault("CPI-E026", column="value", broken=suspect, allowed=allowed))
     return faults
+
+
+def _suspects(values: pd.Series[Any], outside: np.ndarray) -> np.ndarray:
+    suspect = np.zeros(len(values), dtype=bool)
+    suspect[outside] = is_missing_number(values[outside])
+    return suspect
 
 
 def _check_limits(tables: Tables, makers: Mapping[str, FaultMaker]) -> list[Fault]:
@@ -133,8 +150,9 @@ def check_answers(
     """
     maker = maker or FaultMaker("responses")
     faults: list[Fault] = []
-    for name in sorted(responses["instrument"].dropna().unique()):
-        rows = (responses["instrument"] == name).to_numpy(dtype=bool)
+    codes, names = split(responses["instrument"])
+    for name in sorted(names[np.unique(codes[codes >= 0])]):
+        rows = mark(names == name, codes)
         key = instruments.get(name)
         if key is None:
             rule = "each instrument must have a scoring key"
@@ -151,12 +169,12 @@ def _check_items(
     responses: pd.DataFrame, rows: np.ndarray, key: Key, maker: FaultMaker
 ) -> list[Fault]:
     items: dict[str, KeyItem] = {item.id: item for item in key.items}
-    low = responses["item"].map({name: item.minimum for name, item in items.items()})
-    high = responses["item"].map({name: item.maximum for name, item in items.items()})
+    low = _limit_of(responses["item"], {name: item.minimum for name, item in items.items()})
+    high = _limit_of(responses["item"], {name: item.maximum for name, item in items.items()})
     answer = responses["answer"].to_numpy(dtype=float)
     foreign = rows & find_unresolved(responses["item"], pd.Series(list(items)))
-    outside = rows & ((answer < low.to_numpy(float)) | (answer > high.to_numpy(float)))
-    suspect = outside & is_missing_number(responses["answer"])
+    outside = rows & ((answer < low) | (answer > high))
+    suspect = _suspects(responses["answer"], outside)
     allowed = "; ".join(sorted({f"{i.minimum} to {i.maximum}" for i in items.values()}))
     faults = []
     if foreign.any():

@@ -8,9 +8,10 @@ from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from cpi_analysis.errors import DataError, Fault
+from cpi_analysis.io.labels import encode
+from cpi_analysis.io.readers.packed import Packed
 from cpi_analysis.io.readers.raw import Cells, check_headings, one_fault, text_column
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -28,8 +29,8 @@ def read_csv_cells(content: bytes, *, file: str, separator: str = ",") -> Cells:
 
     A byte-order mark and any kind of line end are accepted. Files without a quotation mark
     take a fast path, in which numpy proves that every line has as many cells as the header
-    before pandas splits them; other files go through :mod:`csv` in strict mode. Both give
-    the same cells.
+    and compares the cells as bytes; other files go through :mod:`csv` in strict mode. Both
+    give the same cells.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ def read_csv_cells(content: bytes, *, file: str, separator: str = ",") -> Cells:
     Returns
     -------
     Cells
-        Headings, columns of text with missing for empty cells, line numbers.
+        Headings, encoded columns of text with missing for empty cells, line numbers.
 
     Raises
     ------
@@ -51,8 +52,10 @@ def read_csv_cells(content: bytes, *, file: str, separator: str = ",") -> Cells:
         CPI-E002 to E007, with line numbers.
     """
     content = _check_encoding(content, file=file)
-    content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(b"\n")
-    if not content.strip():
+    if b"\r" in content:
+        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    content = content.rstrip(b"\n")
+    if not content or content.isspace():
         raise one_fault("CPI-E002", file, "the file holds only white space", "export it again")
     _check_separator(content.split(b"\n", 1)[0].decode(), file=file, separator=separator)
     if b'"' in content:
@@ -64,32 +67,25 @@ def read_unquoted(content: bytes, *, file: str, separator: str) -> Cells:
     """Read text that holds no quotation mark (lines end in a line feed, none at the end)."""
     headings = tuple(content.split(b"\n", 1)[0].decode().split(separator))
     check_headings(headings, file=file)
-    codes = np.frombuffer(content, dtype=np.uint8)
-    line_ends = np.append(np.flatnonzero(codes == ord("\n")), len(codes))
-    separators = np.flatnonzero(codes == ord(separator))
-    n_cells = 1 + np.diff(np.searchsorted(separators, line_ends), prepend=0)
-    n_cells[np.diff(line_ends, prepend=-1) == 1] = 0
-    n_rows = len(line_ends) - 1
-    _check_shape(n_cells[1:], np.arange(2, n_rows + 2), n_columns=len(headings), file=file)
-    frame = pd.read_csv(
-        io.BytesIO(content),
-        sep=separator,
-        header=None,
-        names=list(range(len(headings))),
-        skiprows=1,
-        index_col=False,
-        dtype=str,
-        keep_default_na=False,
-        na_values=[""],
-        quoting=csv.QUOTE_NONE,
-        skip_blank_lines=False,
-        encoding="utf-8",
-        engine="c",
-    )
+    width = len(headings)
+    marks = np.frombuffer(content, dtype=np.uint8)
+    ends = np.flatnonzero((marks == ord("\n")) | (marks == ord(separator)))
+    last_cells = np.append(np.flatnonzero(marks[ends] == ord("\n")), len(ends))
+    ends = np.append(ends, len(marks))
+    n_cells = np.diff(last_cells, prepend=-1)
+    n_cells[np.diff(ends[last_cells], prepend=-1) == 1] = 0
+    row_numbers = np.arange(2, len(n_cells) + 1, dtype=np.int64)
+    _check_shape(n_cells[1:], row_numbers, n_columns=width, file=file)
+    # One row of places for each column, from the line end of the header on.
+    places = np.ascontiguousarray(ends.reshape(-1, width).T)
+    before = [places[-1][:-1], *(place[1:] for place in places[:-1])]
+    packed = Packed(content)
     return Cells(
         headings=headings,
-        columns=tuple(frame[position] for position in range(len(headings))),
-        row_numbers=np.arange(2, n_rows + 2, dtype=np.int64),
+        columns=tuple(
+            packed.column(start + 1, place[1:]) for start, place in zip(before, places, strict=True)
+        ),
+        row_numbers=row_numbers,
         can_break_lines=False,
     )
 
@@ -114,14 +110,14 @@ def read_quoted(text: str, *, file: str, separator: str) -> Cells:
     _check_shape(n_cells, row_numbers, n_columns=len(headings), file=file)
     return Cells(
         headings=headings,
-        columns=tuple(text_column(column) for column in zip(*records[1:], strict=True)),
+        columns=tuple(encode(text_column(column)) for column in zip(*records[1:], strict=True)),
         row_numbers=row_numbers,
     )
 
 
 def _check_encoding(content: bytes, *, file: str) -> bytes:
     cure = "save it again as CSV with UTF-8 encoding"
-    zeros = content.count(0)
+    zeros = content.count(0) if b"\0" in content else 0
     if content.startswith(UTF16_MARKS) or (
         UTF16_SHARE_OF_ZEROS < zeros / max(len(content), 1) < 1 - UTF16_SHARE_OF_ZEROS
     ):
@@ -135,6 +131,8 @@ def _check_encoding(content: bytes, *, file: str) -> bytes:
             "export the table again",
             rows=rows,
         )
+    if content.isascii():
+        return content
     content = content.removeprefix(UTF8_MARK)
     try:
         content.decode("utf-8")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import io
 import os
+import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cpi_analysis.errors import DataError, Fault
+from cpi_analysis.io.labels import TEXT_DTYPE, encode, mark, split
 
 #: Files larger than this are refused before they are opened.
 LARGEST_FILE_BYTES = 200 * 1024**2
@@ -25,8 +26,7 @@ LARGEST_TABLE_CELLS = 50_000_000
 #: Whole numbers up to here are exact in a double, so that 3.0 may be written as 3.
 LARGEST_EXACT_INTEGER = 2**53
 
-#: The type that this version of pandas gives to a column that is read as text.
-TEXT_DTYPE = pd.read_csv(io.StringIO("a\nx\n"), dtype=str)["a"].dtype
+_LINE_BREAK = re.compile("[\r\n\v\f]")
 
 RowNumbers = npt.NDArray[np.int64]
 
@@ -38,8 +38,9 @@ class RawTable:
     Parameters
     ----------
     frame
-        One text column per heading; an empty cell is missing. Nothing is guessed: ``NA``,
-        ``1.0`` and ``01/02/2013`` are the text that the file holds.
+        One column of text per heading, encoded (see :mod:`cpi_analysis.io.labels`); an empty
+        cell is missing. Nothing is guessed: ``NA``, ``1.0`` and ``01/02/2013`` are the text
+        that the file holds.
     row_numbers
         For each row of ``frame``, its line in a text file or its row in a sheet, as the
         reader sees it (the header is 1).
@@ -161,17 +162,16 @@ def check_headings(headings: Sequence[str], *, file: str) -> None:
 
 def finish(cells: Cells, *, file: str, sha256: str) -> RawTable:
     """Drop empty rows at the end, look for line breaks, and make the table."""
-    frame = pd.DataFrame(
-        dict(enumerate(cells.columns)), index=pd.RangeIndex(len(cells.row_numbers))
-    )
-    frame.columns = pd.Index(cells.headings)
-    filled = np.flatnonzero(frame.notna().any(axis=1).to_numpy())
-    if not len(filled):
+    columns = [encode(column) for column in cells.columns]
+    last = max((_last_filled(column) for column in columns), default=0)
+    if not last:
         raise one_fault(
             "CPI-E003", file, "the file has a header but no rows", "export the table again"
         )
+    index = pd.RangeIndex(len(cells.row_numbers))
+    frame = pd.DataFrame(dict(enumerate(columns)), index=index, copy=False)
+    frame.columns = pd.Index(cells.headings)
     notes = list(cells.notes)
-    last = int(filled[-1]) + 1
     if last < len(frame):
         notes.append(f"{file}: {len(frame) - last} empty rows at the end were left out")
     frame, row_numbers = frame.iloc[:last], cells.row_numbers[:last]
@@ -183,6 +183,12 @@ def finish(cells: Cells, *, file: str, sha256: str) -> RawTable:
         line_breaks=_find_line_breaks(frame, row_numbers) if cells.can_break_lines else {},
         notes=tuple(notes),
     )
+
+
+def _last_filled(column: pd.Series[Any]) -> int:
+    """Return how many rows there are up to the last that is filled."""
+    is_filled = split(column)[0][::-1] >= 0
+    return len(column) - int(is_filled.argmax()) if is_filled.any() else 0
 
 
 def text_column(values: Iterable[Any]) -> pd.Series[Any]:
@@ -220,9 +226,11 @@ def _is_missing(value: Any) -> bool:
 def _find_line_breaks(frame: pd.DataFrame, row_numbers: RowNumbers) -> dict[str, tuple[int, ...]]:
     found = {}
     for position, heading in enumerate(frame.columns):
-        broken = frame.iloc[:, position].str.contains("[\r\n\v\f]", regex=True, na=False)
+        codes, texts = split(frame.iloc[:, position])
+        is_broken = np.array([bool(_LINE_BREAK.search(text)) for text in texts], dtype=bool)
+        broken = mark(is_broken, codes)
         if broken.any():
-            found[str(heading)] = tuple(row_numbers[broken.to_numpy(dtype=bool)].tolist())
+            found[str(heading)] = tuple(row_numbers[broken].tolist())
     return found
 
 

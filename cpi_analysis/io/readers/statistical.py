@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cpi_analysis.io.labels import TEXT_DTYPE
 from cpi_analysis.io.readers.raw import (
     LARGEST_TABLE_CELLS,
-    TEXT_DTYPE,
     Cells,
     check_headings,
     exact_text,

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cpi_analysis.io.labels import encode
 from cpi_analysis.io.schemas.fields import Kind
 
-#: pandas 3 has a dtype for text; before, text is an object column.
-TEXT_DTYPE: Any = "str" if int(pd.__version__.split(".")[0]) >= 3 else object
 DATE_DTYPE = "datetime64[us]"
 
 
@@ -24,8 +23,9 @@ def conform_column(series: pd.Series[Any], *, kind: Kind) -> tuple[pd.Series[Any
     series
         The column as it came, with any index.
     kind
-        ``identifier``, ``category`` and ``text`` become text, ``integer`` Int64, ``number``
-        float64, ``boolean`` boolean, ``date`` datetime64[us] at midnight.
+        ``identifier``, ``category`` and ``text`` become encoded text (see
+        :mod:`cpi_analysis.io.labels`), ``integer`` Int64, ``number`` float64, ``boolean``
+        boolean, ``date`` datetime64[us] at midnight.
 
     Returns
     -------
@@ -49,20 +49,21 @@ def conform_column(series: pd.Series[Any], *, kind: Kind) -> tuple[pd.Series[Any
 def _conform_text(
     series: pd.Series[Any], *, numbers_too: bool
 ) -> tuple[pd.Series[Any], np.ndarray]:
-    if isinstance(series.dtype, pd.StringDtype):
-        return _as_text(series), np.zeros(len(series), dtype=bool)
+    all_good = np.zeros(len(series), dtype=bool)
+    if isinstance(series.dtype, pd.StringDtype) or _is_encoded(series):
+        return encode(series), all_good
     if numbers_too and pd.api.types.is_integer_dtype(series.dtype):
-        return _as_text(series.map(str, na_action="ignore")), np.zeros(len(series), dtype=bool)
+        return encode(series.map(str, na_action="ignore")), all_good
     cells = series.astype(object)
     bad = ~(cells.map(lambda cell: isinstance(cell, str)).to_numpy(dtype=bool)) & _present(cells)
-    return _as_text(cells.mask(bad)), bad
+    return encode(cells.mask(bad)), bad
 
 
-def _as_text(series: pd.Series[Any]) -> pd.Series[Any]:
-    if series.dtype == TEXT_DTYPE:
-        return series
-    cells = series.astype(object)
-    return cells.where(cells.notna(), np.nan).astype(TEXT_DTYPE)
+def _is_encoded(series: pd.Series[Any]) -> bool:
+    if not isinstance(series.dtype, pd.CategoricalDtype) or series.cat.ordered:
+        return False
+    kind = pd.api.types.infer_dtype(series.cat.categories, skipna=False)
+    return series.cat.categories.dtype == object and kind in ("string", "empty")
 
 
 def _conform_numbers(series: pd.Series[Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -95,7 +96,7 @@ def _conform_dates(series: pd.Series[Any]) -> tuple[pd.Series[Any], np.ndarray]:
         return series.dt.normalize().astype(DATE_DTYPE), np.zeros(len(series), dtype=bool)
     cells = series.astype(object)
     good = cells.map(_is_day).to_numpy(dtype=bool)
-    days = np.full(len(cells), np.datetime64("NaT"), dtype=DATE_DTYPE)
+    days = np.full(len(cells), np.datetime64("NaT", "us"), dtype=DATE_DTYPE)
     # datetime64[D] first: it drops the time of day, and it reads dates and Timestamps alike.
     days[good] = [np.datetime64(cell, "D") for cell in cells[good]]
     return pd.Series(days, index=series.index, name=series.name), ~good & _present(cells)

@@ -7,6 +7,7 @@ pyarrow: :mod:`cpi_analysis.io.schemas.conform` gives each kind its dtype before
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from pandera import extensions
+
+from cpi_analysis.io.labels import mark, split
 
 Kind = Literal["identifier", "category", "text", "integer", "number", "boolean", "date"]
 
@@ -25,6 +28,12 @@ LATEST_DATE = pd.Timestamp("2100-12-31")
 MISSING_TEXTS = frozenset(
     {".", "-", "--", "?", "n/k", "nk", "n/a", "na", "nan", "null", "none", "missing", "unknown"}
 )
+#: The same in small letters, capitals, and any mixture of both.
+MISSING_SPELLINGS = frozenset(
+    "".join(letters)
+    for text in MISSING_TEXTS
+    for letters in itertools.product(*zip(text, text.upper(), strict=True))
+)
 #: Numbers that files often use for missing.
 MISSING_NUMBERS = (-999, -998, -997, -99, -98, -97, -9, -8, -7, -1, 99, 998, 999, 9998, 9999, 99999)
 
@@ -32,17 +41,13 @@ _IDENTIFIER = re.compile(IDENTIFIER_PATTERN)
 
 
 def _is_identifier(series: pd.Series[Any], *, enabled: bool) -> pd.Series[bool]:
-    # Tables are checked with their labels encoded: each label is looked at once.
-    labels = series.astype("category").cat
-    codes, unique = labels.codes.to_numpy(), labels.categories
-    names = unique.to_numpy(dtype=object)
-    if len(names) and not (names == "").any() and _IDENTIFIER.fullmatch("".join(names)):
-        good = [True] * len(names)
+    codes, texts = split(series)
+    names = texts.tolist()
+    if all(names) and _IDENTIFIER.fullmatch("".join(names) or "-"):
+        bad = np.zeros(len(texts), dtype=bool)
     else:
-        good = [bool(_IDENTIFIER.fullmatch(name)) for name in names]
-    # A missing cell has the code -1, which takes the last element.
-    passes = np.array([*good, True])[codes]
-    return pd.Series(passes | (not enabled), index=series.index)
+        bad = np.array([not _IDENTIFIER.fullmatch(text) for text in names], dtype=bool)
+    return pd.Series(~mark(bad, codes) | (not enabled), index=series.index)
 
 
 def _is_finite(series: pd.Series[Any], *, enabled: bool) -> pd.Series[bool]:

@@ -12,11 +12,14 @@ import pandas as pd
 import pandera.pandas as pa
 
 from cpi_analysis.errors import Fault
-from cpi_analysis.io.schemas.conform import TEXT_DTYPE, conform_column
-from cpi_analysis.io.schemas.fields import MISSING_NUMBERS, MISSING_TEXTS
+from cpi_analysis.io.labels import mark, split
+from cpi_analysis.io.schemas.conform import conform_column
+from cpi_analysis.io.schemas.fields import MISSING_NUMBERS, MISSING_SPELLINGS
 from cpi_analysis.io.schemas.specs import ColumnSpec, TableSpec, table_schema
 from cpi_analysis.io.schemas.wording import CURES, NOT_OF_KIND, RULES, say_allowed
 
+#: Keys are counted directly while the counters are not many more than the rows.
+MOST_COUNTERS = 4
 _SHOWABLE_NAME = re.compile("[A-Za-z_][A-Za-z0-9_ .-]{0,63}")
 _IDENTIFYING = re.compile(
     r"name|birth|dob|nhs|address|street|post_?code|zip|phone|mobile|e_?mail|insurance|passport",
@@ -86,7 +89,8 @@ def check_table(
     Returns
     -------
     tuple of DataFrame and tuple of Fault
-        Cells of the wrong kind are missing in the table that is returned.
+        Cells of the wrong kind are missing in the table that is returned, and columns of text
+        are encoded (see :mod:`cpi_analysis.io.labels`), which the rules between tables need.
     """
     maker = FaultMaker(spec.name, file=file, rows=rows)
     faults = _check_columns(table, spec, maker)
@@ -101,21 +105,10 @@ def check_table(
         empty = series.isna().to_numpy(dtype=bool) & ~bad
         if empty.any() and not column.is_nullable:
             faults.append(maker.fault("CPI-E014", column=name, broken=empty))
-    checked = pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
-    encoded = _encode_labels(checked, spec)
-    faults += _check_key(encoded, spec, maker)
-    faults += _check_cells(encoded, spec, maker)
+    checked = pd.DataFrame(columns, index=pd.RangeIndex(len(table)), copy=False)
+    faults += _check_key(checked, spec, maker)
+    faults += _check_cells(checked, spec, maker)
     return checked, tuple(faults)
-
-
-def _encode_labels(table: pd.DataFrame, spec: TableSpec) -> pd.DataFrame:
-    """Return the table with labels as categoricals, so that each is looked at once."""
-    encoded = table.copy(deep=False)
-    for name in table.columns:
-        if spec.column(name).kind in ("identifier", "category"):
-            codes, unique = pd.factorize(table[name])
-            encoded[name] = pd.Categorical.from_codes(codes, unique, validate=False)
-    return encoded
 
 
 def _check_columns(table: pd.DataFrame, spec: TableSpec, maker: FaultMaker) -> list[Fault]:
@@ -157,16 +150,25 @@ def _check_key(table: pd.DataFrame, spec: TableSpec, maker: FaultMaker) -> list[
 
 def find_repeated(table: pd.DataFrame, key: Sequence[str]) -> np.ndarray:
     """Return True for every row whose key, complete, occurs more than once."""
-    codes = np.zeros(len(table), dtype=np.int64)
+    numbers = np.zeros(len(table), dtype=np.int64)
+    n_numbers = 1
     complete = np.ones(len(table), dtype=bool)
     for name in key:
-        labels = table[name].astype("category").cat
-        part = labels.codes.to_numpy(dtype=np.int64)
-        complete &= part >= 0
-        # Compressing after each step keeps the codes small: no overflow with any key.
-        codes, _ = pd.factorize(codes * (len(labels.categories) + 1) + part)
-    counts = np.bincount(codes[complete], minlength=len(table) + 1)
-    return complete & (counts[codes] > 1)
+        codes, texts = split(table[name])
+        complete &= codes >= 0
+        n_numbers *= len(texts) + 1
+        numbers *= len(texts) + 1
+        numbers += codes
+        numbers += 1
+        if n_numbers > MOST_COUNTERS * (len(table) + 1):
+            # Renumbered after each step the numbers stay small: no overflow with any key.
+            numbers, unique = pd.factorize(numbers)
+            n_numbers = len(unique)
+    counted = numbers if complete.all() else numbers[complete]
+    counts = np.bincount(counted, minlength=n_numbers)
+    if counts.max(initial=0) <= 1:
+        return np.zeros(len(table), dtype=bool)
+    return np.asarray(complete & (counts[numbers] > 1))
 
 
 @cache
@@ -179,7 +181,7 @@ def _check_cells(table: pd.DataFrame, spec: TableSpec, maker: FaultMaker) -> lis
     # Empty cells are reported already: pandera would list them one by one.
     schema = _schema_without_required(spec.name).select_columns(list(table.columns))
     try:
-        schema.validate(table, lazy=True)
+        schema.validate(table, lazy=True, inplace=True)
     except pa.errors.SchemaErrors as error:
         return _translate(error, table, spec, maker)
     return _suspect_names(table, spec, maker)
@@ -238,9 +240,10 @@ def _suspect_names(table: pd.DataFrame, spec: TableSpec, maker: FaultMaker) -> l
     for name in table.columns:
         if spec.column(name).kind != "identifier":
             continue
-        labels = table[name].cat
-        words = labels.categories.astype(TEXT_DTYPE).str.lower().isin(MISSING_TEXTS)
-        broken = np.append(words, False)[labels.codes.to_numpy()]
+        codes, texts = split(table[name])
+        if MISSING_SPELLINGS.isdisjoint(texts.tolist()):
+            continue
+        broken = mark(np.array([text in MISSING_SPELLINGS for text in texts], dtype=bool), codes)
         if broken.any():
             rule = "an identifier must not be a word for missing"
             faults.append(maker.fault("CPI-E026", column=name, broken=broken, rule=rule))
