@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 #: How many faults, and how many row numbers of one fault, an error message shows.
 SHOWN_FAULTS = 10
@@ -124,6 +125,11 @@ class Fault:
             parts.append(_phrase_rows(self.rows))
         return ", ".join(part for part in parts if part)
 
+    def __repr__(self) -> str:
+        # A fault may hold a million rows; whoever prints it wants to read it.
+        place = f"{self.place()!r}, " if self.place() else ""
+        return f"Fault({self.code!r}, {place}rule={self.rule!r}, cure={self.cure!r})"
+
     def __str__(self) -> str:
         lines = [f"[{self.code}] {self.place() or 'settings'}: {self.rule}"]
         if self.allowed:
@@ -142,9 +148,19 @@ def _phrase_rows(rows: Sequence[int]) -> str:
 class CPIAnalysisError(Exception):
     """Root of every error that the package raises on purpose."""
 
+    #: How the codes of this kind of error begin.
+    prefix: ClassVar[str] = "CPI-"
+
     def __init__(self, faults: Fault | Iterable[Fault]) -> None:
         self.faults: tuple[Fault, ...] = (faults,) if isinstance(faults, Fault) else tuple(faults)
+        foreign = [code for code in self.codes if not code.startswith(self.prefix)]
+        if foreign:
+            raise ValueError(f"{type(self).__name__} has codes {self.prefix}..., not {foreign}")
         super().__init__(self._message())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are copied between processes by their arguments: here, the faults.
+        return type(self), (self.faults,)
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -161,8 +177,12 @@ class CPIAnalysisError(Exception):
 
 
 class DataError(CPIAnalysisError):
-    """The data, or the settings that describe them, break a rule."""
+    """The data, or the settings that describe them, break a rule: codes CPI-E."""
+
+    prefix = "CPI-E"
 
 
 class ModelError(CPIAnalysisError):
-    """An analysis cannot give a number that could be trusted."""
+    """An analysis cannot give a number that could be trusted: codes CPI-M."""
+
+    prefix = "CPI-M"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 
 import pytest
@@ -54,3 +56,25 @@ def test_codes_are_well_formed_and_explained():
 def test_codes_of_an_error_come_once_each():
     error = DataError([make_fault(), make_fault(), make_fault(code="CPI-E020")])
     assert error.codes == ("CPI-E024", "CPI-E020")
+
+
+def test_each_kind_of_error_has_its_own_codes():
+    with pytest.raises(ValueError, match="CPI-M006"):
+        DataError(make_fault(code="CPI-M006"))
+    with pytest.raises(ValueError, match="CPI-E024"):
+        ModelError([make_fault(code="CPI-M006"), make_fault()])
+
+
+def test_a_fault_with_a_million_rows_is_shown_in_a_line():
+    shown = repr(make_fault(rows=tuple(range(1, 1_000_001))))
+    assert len(shown) < 300
+    assert "999995 more" in shown
+    assert "CPI-E024" in shown
+
+
+def test_errors_can_be_copied_between_processes():
+    error = DataError([make_fault(), make_fault(code="CPI-E020")])
+    for copied in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(copied) is DataError
+        assert copied.faults == error.faults
+        assert str(copied) == str(error)

@@ -45,8 +45,8 @@ def check_confidence_level(confidence_level: float) -> None:
                 code="CPI-E024",
                 column="confidence_level",
                 rule="the confidence level is a share",
-                cure="give for example 0.95",
-                allowed="between 0 and 1",
+                cure="give a share, such as 0.95",
+                allowed="between 0 and 1, such as 0.95",
             )
         )
 

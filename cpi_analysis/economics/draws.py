@@ -122,12 +122,13 @@ def _check_finite(draws: pd.DataFrame, columns: tuple[str, ...]) -> None:
         if broken.any():
             faults.append(
                 Fault(
-                    code="CPI-M006",
+                    code="CPI-E024",
                     table="draws",
                     column=column,
                     rows=find_rows(broken),
                     rule="draws must be finite numbers",
                     cure="find out why these draws could not be computed",
+                    allowed="finite numbers",
                 )
             )
     if faults:

@@ -201,7 +201,7 @@ def _check_moments(moments: tuple[float, float, float, float, float]) -> None:
     if not valid:
         raise DataError(
             Fault(
-                code="CPI-M006",
+                code="CPI-E024",
                 rule="Fieller's region needs finite differences, positive variances, and a "
                 "covariance that fits them",
                 cure="take all five from the same analysis",

@@ -19,7 +19,7 @@ from cpi_analysis.economics.comparison import (
 )
 from cpi_analysis.economics.incremental_notes import describe_method, remark_comparison
 from cpi_analysis.economics.incremental_result import IncrementalResult
-from cpi_analysis.errors import DataError, Fault, ModelError
+from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.inference.resampling import ResamplingPlan, build_rao_wu_plan
 from cpi_analysis.inference.weighted_regression import (
     compute_cluster_products,
@@ -184,7 +184,7 @@ def _check_settings(
     confidence_level: float,
 ) -> None:
     if method not in METHODS:
-        raise ModelError(
+        raise DataError(
             Fault(
                 code="CPI-E045",
                 column="method",

@@ -12,6 +12,7 @@ import pandas as pd
 from cpi_analysis.economics.costs import compute_costs
 from cpi_analysis.economics.outcomes import compute_eq5d_utility, compute_qalys
 from cpi_analysis.errors import DataError, Fault
+from cpi_analysis.io.variables import read_measurements
 
 if TYPE_CHECKING:
     from cpi_analysis.io.protocol import EconomicPlan, Protocol, UtilityPlan
@@ -112,7 +113,7 @@ def pivot_measure(trial: TrialData, measure: str, timepoints: tuple[str, ...]) -
     DataError
         When the measure has no row at one of the timepoints.
     """
-    rows = trial.table("measurements", needed_for="the economic evaluation")
+    rows = read_measurements(trial, needed_for="the economic evaluation")
     rows = rows[rows["measure"] == measure]
     absent = [timepoint for timepoint in timepoints if timepoint not in set(rows["timepoint"])]
     if absent:
@@ -122,7 +123,8 @@ def pivot_measure(trial: TrialData, measure: str, timepoints: tuple[str, ...]) -
                 table="measurements",
                 column="measure",
                 rule=f"{measure} has no rows at {', '.join(absent)}",
-                cure="name the measure and timepoints of the economic plan as in measurements",
+                cure="name the measure and timepoints of the economic plan as in measurements; "
+                "derived measures are added by cpi.derive_measures(trial)",
             )
         )
     wide = rows.pivot(index="participant_id", columns="timepoint", values="value")

@@ -66,12 +66,13 @@ def check_numbers(data: pd.DataFrame, columns: Sequence[str], *, cost: str, effe
 
 def _fault_infinite(column: str, rows: tuple[int, ...]) -> Fault:
     return Fault(
-        code="CPI-M006",
+        code="CPI-E024",
         table="data",
         column=column,
         rows=rows,
         rule="values must be finite",
         cure="correct the cells, or leave them empty when they are missing",
+        allowed="finite numbers",
     )
 
 

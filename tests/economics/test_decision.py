@@ -314,7 +314,7 @@ def test_three_strategies_of_dampack():
         (_cloud(), [math.inf], "CPI-E024"),
         (_cloud(), [], "CPI-E047"),
         (_cloud().drop(columns="delta_cost"), [1], "CPI-E011"),
-        (_cloud().assign(delta_cost=math.nan), [1], "CPI-M006"),
+        (_cloud().assign(delta_cost=math.nan), [1], "CPI-E024"),
         (_cloud().iloc[:0], [1], "CPI-E003"),
         (_strategies([[1, 2]], [[1, 2]], ["a", "b"]).iloc[:1], [1], "CPI-E013"),
         (_strategies([[1, 2]], [[1, 2]], ["a", "a"]), [1], "CPI-E013"),

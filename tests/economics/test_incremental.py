@@ -340,7 +340,7 @@ def _one_agency(data):
     ("change", "settings", "error", "code"),
     [
         (lambda d: d, {"seed": None}, DataError, "CPI-E047"),
-        (lambda d: d, {"method": "two_stage"}, ModelError, "CPI-E045"),
+        (lambda d: d, {"method": "two_stage"}, DataError, "CPI-E045"),
         (lambda d: d, {"thresholds": [30_000, 20_000]}, DataError, "CPI-E045"),
         (lambda d: d, {"thresholds": [-1, 20_000]}, DataError, "CPI-E024"),
         (lambda d: d, {"headline_threshold": 25_000}, DataError, "CPI-E045"),
@@ -352,7 +352,7 @@ def _one_agency(data):
         (lambda d: d, {"covariates": ["arm"]}, ModelError, "CPI-M002"),
         (lambda d: d, {"covariates": ["weight"]}, DataError, "CPI-E011"),
         (lambda d: d.assign(cost=-d["cost"]), {}, DataError, "CPI-E024"),
-        (lambda d: d.assign(qaly=np.inf), {}, DataError, "CPI-M006"),
+        (lambda d: d.assign(qaly=np.inf), {}, DataError, "CPI-E024"),
         (lambda d: d.assign(qaly="much"), {}, DataError, "CPI-E020"),
         (lambda d: d.assign(qaly=0.7), {}, ModelError, "CPI-M003"),
         (lambda d: d.assign(qaly=np.nan), {}, DataError, "CPI-E038"),
@@ -369,7 +369,7 @@ def test_what_cannot_be_analysed_is_refused_with_a_cure(change, settings, error,
 
 
 def test_an_unavailable_method_names_those_that_are():
-    with pytest.raises(ModelError, match="rao_wu"):
+    with pytest.raises(DataError, match="rao_wu"):
         _estimate(_people(), method="bayesian")
 
 
