@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 
+from cpi_analysis.effectiveness.design import build_design, fault
 from cpi_analysis.effectiveness.figures import draw_intervals
-from cpi_analysis.errors import Fault, ModelError
+from cpi_analysis.effectiveness.wording import phrase_icc
+from cpi_analysis.inference.input_checks import check_confidence_level, check_table
 from cpi_analysis.inference.kenward_roger import (
     Information,
     SmallSample,
@@ -18,7 +20,7 @@ from cpi_analysis.inference.kenward_roger import (
     compute_satterthwaite,
 )
 from cpi_analysis.inference.mixed_model import Method, RandomInterceptFit, fit_random_intercept
-from cpi_analysis.results import Result
+from cpi_analysis.results import Result, format_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,8 +42,8 @@ class MixedModelResult(Result):
 
     Parameters
     ----------
-    formula
-        The fixed effects.
+    formula, cluster
+        The fixed effects, and the column whose values each have an intercept.
     agency_variance, residual_variance, icc
         Variances between and within agencies, and the share of the first.
     log_likelihood
@@ -55,6 +57,7 @@ class MixedModelResult(Result):
     title: ClassVar[str] = "Mixed model"
 
     formula: str
+    cluster: str
     agency_variance: float
     residual_variance: float
     icc: float
@@ -68,6 +71,15 @@ class MixedModelResult(Result):
             f"{self.formula}, with an intercept per agency, was fitted to {self.n_participants} "
             f"participants in {self.n_agencies} agencies ({self.method})."
         )
+
+    def _facts(self) -> list[str]:
+        between, within = map(format_value, (self.agency_variance, self.residual_variance))
+        return [
+            f"{self.formula}, with an intercept per {self.cluster}",
+            *super()._facts(),
+            f"variance {between} between and {within} within {self.cluster}",
+            phrase_icc(self.icc, is_singular=self.is_singular),
+        ]
 
     def _draw(self, ax: Axes) -> None:
         rows = self.estimates[self.estimates["term"] != "Intercept"]
@@ -99,8 +111,9 @@ def fit_mixed_model(
         One row per participant.
     formula
         Outcome and fixed effects, as in ``"outcome ~ exposure_target + baseline"``. Text
-        columns become indicators against the first category in alphabetical order. A formula
-        can call functions: do not take one from somebody you do not trust.
+        columns become indicators against the first category: a categorical of pandas follows
+        its own order, without the levels that nobody has; other text is in alphabetical
+        order. A formula can call functions: do not take one from somebody you do not trust.
     random
         Column of the clusters and its random terms; only ``{"agency_id": "1"}``, an intercept
         per agency, for any column name.
@@ -120,6 +133,9 @@ def fit_mixed_model(
 
     Raises
     ------
+    DataError
+        CPI-E006 a column name occurs twice, E024 the confidence level is not a share, E045
+        ``data`` is not a DataFrame.
     ModelError
         CPI-M001 to M007; see :func:`cpi_analysis.inference.mixed_model.fit_random_intercept`.
 
@@ -144,25 +160,28 @@ def fit_mixed_model(
     >>> float(round(row["estimate"], 3)), float(round(row["df"], 3))
     (2.375, 2.0)
     """
-    cluster = _check_settings(random, confidence_level)
-    frame, outcome, design, notes = _build_design(data, formula, cluster)
+    check_table(data, "data")
+    check_confidence_level(confidence_level)
+    cluster = _check_random(random)
+    design = build_design(data, formula, cluster)
+    names = [str(column) for column in design.fixed.columns]
     fit = fit_random_intercept(
-        outcome,
-        design.to_numpy(dtype=np.float64),
-        pd.factorize(frame[cluster], sort=True)[0],
+        design.outcome,
+        design.fixed.to_numpy(dtype=np.float64),
+        design.clusters,
         method=method,
-        column_names=list(design.columns),
+        column_names=names,
     )
     small, name = _infer(fit, df, information)
-    names = [str(column) for column in design.columns]
     return MixedModelResult(
         estimates=_tabulate(fit, small, names, confidence_level),
         n_participants=fit.n,
         n_agencies=fit.n_groups,
         method=f"{method}, {name}",
         confidence_level=confidence_level,
-        notes=(*notes, *_warn(fit, small, names)),
+        notes=(*design.notes, *_warn(fit, small, names)),
         formula=formula,
+        cluster=cluster,
         agency_variance=fit.agency_variance,
         residual_variance=fit.residual_variance,
         icc=fit.icc,
@@ -172,77 +191,23 @@ def fit_mixed_model(
     )
 
 
-def _fault(code: str, rule: str, cure: str, allowed: str | None = None) -> ModelError:
-    return ModelError(Fault(code=code, rule=rule, cure=cure, allowed=allowed))
-
-
-def _check_settings(random: Mapping[str, str], confidence_level: float) -> str:
-    if len(random) != 1 or next(iter(random.values())).strip() != "1":
-        raise _fault(
+def _check_random(random: object) -> str:
+    if not isinstance(random, Mapping):
+        name = random if isinstance(random, str) else "agency_id"
+        raise fault(
+            "CPI-M004",
+            "random must be a dict: the column of the clusters, and its random terms",
+            "write '1' for an intercept",
+            allowed=f"random={{'{name}': '1'}}",
+        )
+    if len(random) != 1 or str(next(iter(random.values()))).strip() != "1":
+        raise fault(
             "CPI-M004",
             "only one random intercept is available: slopes, nested and crossed terms are not yet",
             "use one column with an intercept",
             allowed="random={'agency_id': '1'}",
         )
-    if not 0 < confidence_level < 1:
-        raise _fault("CPI-M004", "confidence_level is not a share", "use 0.95 for 95%")
-    return next(iter(random))
-
-
-def _build_design(
-    data: pd.DataFrame, formula: str, cluster: str
-) -> tuple[pd.DataFrame, np.ndarray[Any, np.dtype[np.float64]], pd.DataFrame, list[str]]:
-    """Return the rows used, the outcome, the design and a note on rows that were left out."""
-    from formulaic import Formula
-    from formulaic.errors import FormulaicError
-
-    try:
-        parsed = Formula(formula)
-        needed = {str(name) for name in parsed.required_variables} | {cluster}
-        left = [str(term) for term in parsed.lhs]
-    except (FormulaicError, SyntaxError, AttributeError) as error:
-        raise _fault(
-            "CPI-M004", "the formula cannot be read", "write it as outcome ~ exposure + baseline"
-        ) from error
-    absent = sorted(needed - set(map(str, data.columns)))
-    if absent:
-        raise _fault(
-            "CPI-M004",
-            f"the data have no column {', '.join(absent)}",
-            "check the spelling",
-            allowed=", ".join(map(str, data.columns)),
-        )
-    frame = data.dropna(subset=sorted(needed))
-    _check_columns(frame, left, needed - {cluster})
-    try:
-        matrices = parsed.get_model_matrix(frame, context={}, na_action="raise")
-    except (FormulaicError, ValueError, SyntaxError, TypeError) as error:
-        raise _fault(
-            "CPI-M004",
-            "the formula cannot be evaluated on the data",
-            "check that functions in it give one finite number for each row",
-        ) from error
-    outcome = np.asarray(matrices.lhs, dtype=np.float64)
-    if outcome.shape[1] != 1:
-        raise _fault("CPI-M004", "the outcome must be one numeric column", "name a numeric column")
-    dropped = len(data) - len(frame)
-    notes = [f"{dropped} of {len(data)} rows are left out: a cell is missing."] if dropped else []
-    return frame, outcome[:, 0], pd.DataFrame(matrices.rhs), notes
-
-
-def _check_columns(frame: pd.DataFrame, left: list[str], needed: set[str]) -> None:
-    if frame.empty:
-        raise _fault("CPI-M001", "no row is complete", "check the missing values of the columns")
-    # A text column with one category would vanish from the design without a word.
-    constant = sorted(name for name in needed if frame[name].nunique() < 2)
-    if set(constant) & set(left):
-        raise _fault("CPI-M003", "the outcome is the same for everybody", "check the outcome")
-    if constant:
-        raise _fault(
-            "CPI-M002",
-            f"the same for everybody who is analysed: {', '.join(constant)}",
-            "leave these columns out of the formula",
-        )
+    return str(next(iter(random)))
 
 
 def _infer(fit: RandomInterceptFit, df: str, information: Information) -> tuple[SmallSample, str]:
@@ -252,7 +217,7 @@ def _infer(fit: RandomInterceptFit, df: str, information: Information) -> tuple[
         return small, f"Kenward–Roger ({information} information, {peer})"
     if df == "satterthwaite":
         return compute_satterthwaite(fit), "Satterthwaite"
-    raise _fault(
+    raise fault(
         "CPI-M004",
         "the degrees of freedom are not known",
         "choose one of the allowed methods",

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from cpi_analysis.effectiveness import fit_mixed_model
-from cpi_analysis.errors import ModelError
+from cpi_analysis.errors import CPIAnalysisError, DataError, ModelError
 from tests.reference import reference_json, reference_path
 
 #: lmerTest's table on a fit polished by Newton steps.
@@ -174,9 +174,22 @@ def test_few_degrees_of_freedom_are_pointed_out():
 def refusal(**options) -> tuple[str, ...]:
     settings = {"formula": "outcome ~ arm + base", "random": INTERCEPT, **options}
     data = settings.pop("data", make_data())
-    with pytest.raises(ModelError) as caught:
+    with pytest.raises(CPIAnalysisError) as caught:
         fit_mixed_model(data, **settings)
+    # A code of the data or settings comes with DataError, one of the model with ModelError.
+    for code in caught.value.codes:
+        assert isinstance(caught.value, DataError if code[4] == "E" else ModelError)
+    # What is raised beneath, by libraries, would print cells.
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
     return caught.value.codes
+
+
+def message(data: object, **options) -> str:
+    settings = {"formula": "outcome ~ arm + base", "random": INTERCEPT, **options}
+    with pytest.raises(CPIAnalysisError) as caught:
+        fit_mixed_model(data, **settings)
+    return str(caught.value)
 
 
 def test_refuses_what_it_cannot_do():
@@ -186,13 +199,19 @@ def test_refuses_what_it_cannot_do():
     assert refusal(method="ML") == ("CPI-M004",)
     assert refusal(df="z") == ("CPI-M004",)
     assert refusal(information="fisher") == ("CPI-M004",)
-    assert refusal(confidence_level=95) == ("CPI-M004",)
+    assert refusal(confidence_level=95) == ("CPI-E024",)
+    assert refusal(confidence_level="0.95") == ("CPI-E024",)
+    assert refusal(random="agency_id") == ("CPI-M004",)
+    assert refusal(data=data.to_dict()) == ("CPI-E045",)
+    assert refusal(data=data.to_numpy()) == ("CPI-E045",)
+    assert refusal(data=pd.concat([data, data[["base"]]], axis=1)) == ("CPI-E006",)
+    assert refusal(formula=3) == ("CPI-M004",)
     assert refusal(formula="outcome ~ arm + height") == ("CPI-M004",)
     assert refusal(formula="outcome ~ (arm") == ("CPI-M004",)
     assert refusal(formula="~ arm") == ("CPI-M004",)
     assert refusal(formula="sex ~ arm") == ("CPI-M004",)
     assert refusal(formula="outcome ~ arm + missing_function(base)") == ("CPI-M004",)
-    assert refusal(formula="outcome ~ arm + np.log(base - 1e6)") == ("CPI-M004",)
+    assert refusal(formula="outcome ~ arm + np.log(base - 1e6)") == ("CPI-M006",)
     endless = data.assign(base=data["base"].where(data["base"] < 60, np.inf))
     assert refusal(data=endless) == ("CPI-M006",)
     assert refusal(data=data.assign(base="all")) == ("CPI-M002",)
@@ -217,3 +236,106 @@ def test_shows_itself():
     ax = result.plot()
     assert [label.get_text() for label in ax.get_yticklabels()] == ["arm", "base"]
     plt.close(ax.figure)
+
+
+FULL = "outcome ~ arm + base + sex + sector"
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda data: data.convert_dtypes(),
+        lambda data: data.convert_dtypes(dtype_backend="pyarrow"),
+        lambda data: data.astype({"sex": "string", "sector": object, "agency_id": "category"}),
+        lambda data: data.astype({"sex": pd.CategoricalDtype(pd.array(["female", "male"]))}),
+        lambda data: data.set_index("agency_id", drop=False).rename_axis(None),
+    ],
+)
+def test_text_and_numbers_of_any_dtype_give_the_same_table(convert):
+    data = make_data()
+    expected = fit_mixed_model(data, formula=FULL, random=INTERCEPT).tidy()
+    found = fit_mixed_model(convert(data), formula=FULL, random=INTERCEPT).tidy()
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_missing_cells_of_any_dtype_are_left_out():
+    data = make_data()
+    data.loc[[3, 5], "base"] = np.nan
+    data.loc[7, "sex"] = None
+    expected = fit_mixed_model(data, formula=FULL, random=INTERCEPT)
+    for backend in ("numpy_nullable", "pyarrow"):
+        converted = data.convert_dtypes(dtype_backend=backend)
+        found = fit_mixed_model(converted, formula=FULL, random=INTERCEPT)
+        assert found.notes == expected.notes
+        pd.testing.assert_frame_equal(found.tidy(), expected.tidy())
+
+
+def test_categoricals_follow_their_order_and_unused_levels_are_dropped():
+    data = make_data()
+    levels = pd.CategoricalDtype(["male", "other", "female", "none"])
+    result = fit_mixed_model(
+        data.assign(sex=data["sex"].astype(levels)), formula="outcome ~ arm + sex", random=INTERCEPT
+    )
+    assert list(result.tidy()["term"]) == ["Intercept", "arm", "sex[T.female]"]
+    text = fit_mixed_model(data, formula="outcome ~ arm + sex", random=INTERCEPT).tidy()
+    # The other reference: the same difference with the other sign.
+    assert result.tidy()["estimate"][2] == pytest.approx(-text["estimate"][2], rel=1e-9)
+    # A level may also be unused because its rows are left out.
+    only = data.assign(sex=data["sex"].astype("category"))
+    only.loc[0, "sex"] = np.nan
+    only["sex"] = only["sex"].cat.add_categories("rare")
+    only.loc[1, ["sex", "base"]] = ["rare", np.nan]
+    terms = fit_mixed_model(only, formula="outcome ~ sex + base", random=INTERCEPT).tidy()["term"]
+    assert list(terms) == ["Intercept", "sex[T.male]", "base"]
+
+
+def test_the_note_on_missing_cells_names_the_columns():
+    data = make_data()
+    data.loc[[3, 5], "base"] = np.nan
+    data.loc[[5, 7, 9], "sex"] = None
+    result = fit_mixed_model(data, formula="outcome ~ arm + base + sex", random=INTERCEPT)
+    assert result.notes[0] == "4 of 48 rows are left out: a cell is missing (base 2; sex 3)."
+
+
+def test_messages_name_the_columns():
+    data = make_data()
+    doubled = pd.concat([data, data[["base", "sex"]]], axis=1)
+    assert "column base, sex" in message(doubled)
+    assert "a pandas DataFrame" in message(data.to_dict())
+    assert "random={'Subject': '1'}" in message(data, random="Subject")
+    assert "infinite values in: base" in message(data.assign(base=np.inf))
+    zero = data.assign(age=np.arange(len(data)))
+    said = message(zero, formula="outcome ~ arm + np.log(age)")
+    assert "CPI-M006" in said
+    assert "np.log(age)" in said
+    assert "column outcome: the outcome is the same" in message(data.assign(outcome=3.0))
+    assert "base 48" in message(data.assign(base=np.nan))
+    when = data.assign(base=pd.Timestamp("2015-01-01"))
+    assert "column base: the column holds dates" in message(when)
+
+
+def test_no_cell_is_printed():
+    data = make_data().assign(sex="secret-word", base=list(range(48)))
+    data.loc[3, "sex"] = "another-secret"
+    for formula in ("sex ~ arm", "outcome ~ arm + np.log(sex)", "outcome ~ sex + int(sex)"):
+        assert "secret" not in message(data, formula=formula)
+    mixed = data.astype({"sex": object})
+    mixed.loc[4, "sex"] = 5
+    mixed.at[5, "sex"] = ["a list"]
+    assert len(fit_mixed_model(mixed, formula="outcome ~ base", random=INTERCEPT).tidy()) == 2
+    assert len(fit_mixed_model(mixed, formula="outcome ~ sex", random=INTERCEPT).tidy()) == 4
+
+
+def test_print_shows_formula_clusters_variances_and_icc():
+    clear = fit_mixed_model(make_data(), formula="outcome ~ arm + base", random=INTERCEPT)
+    facts = repr(clear).splitlines()[1]
+    assert "outcome ~ arm + base, with an intercept per agency_id" in facts
+    assert f"ICC {clear.icc:.3f}" in facts
+    assert "boundary" not in facts
+    fits = (
+        fit_mixed_model(make_data(seed, 0.0), formula="outcome ~ arm + base", random=INTERCEPT)
+        for seed in range(20)
+    )
+    singular = next(fit for fit in fits if fit.is_singular)
+    assert "ICC 0.000 (on the boundary, see the notes)" in repr(singular)
+    assert "between and" in repr(singular)

@@ -1,0 +1,65 @@
+"""What every analysis asks of the tables and settings that a user gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from numbers import Real
+
+import pandas as pd
+
+from cpi_analysis.errors import DataError, Fault
+
+
+def check_table(data: object, argument: str) -> None:
+    """Raise unless ``data`` is a DataFrame in which every column has a name of its own.
+
+    Raises
+    ------
+    DataError
+        CPI-E045 it is something else, E006 a column name occurs more than once.
+    """
+    if not isinstance(data, pd.DataFrame):
+        raise DataError(
+            Fault(
+                code="CPI-E045",
+                column=argument,
+                rule=f"{argument} is of type {type(data).__name__}, not a table",
+                cure=f"put it into a table first: pandas.DataFrame({argument})",
+                allowed="a pandas DataFrame",
+            )
+        )
+    check_names(data.columns, argument)
+
+
+def check_names(columns: pd.Index, argument: str) -> None:
+    """Raise CPI-E006 when a column name occurs more than once, naming each such column."""
+    twice = list(dict.fromkeys(columns[columns.duplicated()]))
+    if twice:
+        raise DataError(
+            Fault(
+                code="CPI-E006",
+                table=argument,
+                column=_list(twice),
+                rule="more than one column has this name",
+                cure="rename or drop the columns that occur again",
+            )
+        )
+
+
+def check_confidence_level(confidence_level: object) -> None:
+    """Raise CPI-E024 unless a confidence level lies between 0 and 1."""
+    is_number = isinstance(confidence_level, Real) and not isinstance(confidence_level, bool)
+    if not (is_number and 0 < float(confidence_level) < 1):  # type: ignore[arg-type]
+        raise DataError(
+            Fault(
+                code="CPI-E024",
+                column="confidence_level",
+                rule="the confidence level must be between 0 and 1, such as 0.95",
+                cure="give a share: 0.95 for 95% intervals",
+                allowed="more than 0, less than 1",
+            )
+        )
+
+
+def _list(names: Iterable[Hashable]) -> str:
+    return ", ".join(map(str, names))
