@@ -6,6 +6,8 @@ Three lines do a whole study::
     trial = cpi.load_trial("my_trial/study.toml")
     cpi.analyse(trial, seed=1).save("out")
 
+A single model needs the measures first: ``cpi.derive_measures(trial)``.
+
 Names are imported when they are first used, so that ``import cpi_analysis`` is quick.
 """
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from cpi_analysis.io.load import load_trial
     from cpi_analysis.io.simulate import load_example_trial, simulate_trial
     from cpi_analysis.io.trial import TrialData
+    from cpi_analysis.report.measures import derive_measures
     from cpi_analysis.report.pipeline import analyse
     from cpi_analysis.results import Result
 
@@ -32,6 +35,7 @@ _HOMES = {
     "Result": "cpi_analysis.results",
     "TrialData": "cpi_analysis.io.trial",
     "analyse": "cpi_analysis.report.pipeline",
+    "derive_measures": "cpi_analysis.report.measures",
     "load_example_trial": "cpi_analysis.io.simulate",
     "load_trial": "cpi_analysis.io.load",
     "simulate_trial": "cpi_analysis.io.simulate",
@@ -47,6 +51,7 @@ __all__ = [
     "TrialData",
     "__version__",
     "analyse",
+    "derive_measures",
     "load_example_trial",
     "load_trial",
     "simulate_trial",

@@ -13,7 +13,30 @@ if TYPE_CHECKING:
     from cpi_analysis.io.trial import TrialData
 
 NEEDED_FOR = "the analysis of an outcome"
+#: Tables that hold what measures are derived from.
+RECORDS = ("responses", "service_use", "fidelity_ratings")
+DERIVE_CURE = "add the scores, costs and fidelity first: trial = cpi.derive_measures(trial)"
 _KEYS = {"participant_id", "agency_id", "worker_id"}
+
+
+def _has_records(trial: TrialData) -> bool:
+    """Return whether the trial has something that measures can be derived from."""
+    return any(map(trial.has_table, RECORDS))
+
+
+def read_measurements(trial: TrialData, *, needed_for: str) -> pd.DataFrame:
+    """Return the measurements, or say how they are derived from what the trial has."""
+    if not trial.has_table("measurements") and _has_records(trial):
+        raise DataError(
+            Fault(
+                code="CPI-E010",
+                table="measurements",
+                rule=f"{needed_for} needs the table measurements",
+                cure=DERIVE_CURE,
+                allowed=", ".join(trial.table_names),
+            )
+        )
+    return trial.table("measurements", needed_for=needed_for)
 
 
 def list_people(trial: TrialData) -> pd.DataFrame:
@@ -47,9 +70,9 @@ def pick_measure(trial: TrialData, reference: str) -> pd.Series[float]:
     Raises
     ------
     DataError
-        CPI-E045 when the trial has no such measurements at all.
+        CPI-E010 when the trial has no measurements, E045 when it has no such ones.
     """
-    table = trial.table("measurements", needed_for=NEEDED_FOR)
+    table = read_measurements(trial, needed_for=NEEDED_FOR)
     measure, timepoint = split_reference(reference)
     rows = table[(table["measure"] == measure) & (table["timepoint"] == timepoint)]
     if rows.empty:
@@ -59,7 +82,9 @@ def pick_measure(trial: TrialData, reference: str) -> pd.Series[float]:
                 code="CPI-E045",
                 table="measurements",
                 rule=f"{reference} is not among the measurements",
-                cure="check the spelling, or derive the scores before the analysis",
+                cure=f"{DERIVE_CURE}; or check the spelling"
+                if _has_records(trial)
+                else "check the spelling of the measure and the timepoint",
                 allowed=", ".join(sorted(known.unique())),
             )
         )

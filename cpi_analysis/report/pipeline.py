@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.report import words
 from cpi_analysis.report.document import Section
+from cpi_analysis.report.measures import derive_in_steps, require_protocol
 from cpi_analysis.report.report import Report
 from cpi_analysis.results import Result
 
@@ -63,7 +64,7 @@ def analyse(trial: TrialData, *, seed: int, progress: bool = False) -> Report:
     protocol = _check_request(trial, seed)
     with _count_steps(progress) as step:
         step("scores")
-        measured = _derive_measures(trial, protocol, step)
+        measured = derive_in_steps(trial, protocol, step)
         sets = _build_sets(measured, protocol)
         step("outcomes")
         effect_section, effectiveness = _analyse_effectiveness(measured, sets)
@@ -87,6 +88,7 @@ def analyse(trial: TrialData, *, seed: int, progress: bool = False) -> Report:
 
 
 def _check_request(trial: TrialData, seed: int) -> Protocol:
+    protocol = require_protocol(trial)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise DataError(
             Fault(
@@ -96,15 +98,7 @@ def _check_request(trial: TrialData, seed: int) -> Protocol:
                 cure="give one, such as seed=1",
             )
         )
-    if trial.protocol is None:
-        raise DataError(
-            Fault(
-                code="CPI-E047",
-                rule="the trial has no protocol, so nothing says what to analyse",
-                cure="add [analysis] to the study file, or use trial.with_protocol(...)",
-            )
-        )
-    return trial.protocol
+    return protocol
 
 
 @contextmanager
@@ -125,22 +119,6 @@ def _count_steps(progress: bool) -> Iterator[Callable[[str], None]]:
             bar.set_postfix_str(name)
 
         yield step
-
-
-def _derive_measures(
-    trial: TrialData, protocol: Protocol, step: Callable[[str], None]
-) -> TrialData:
-    from cpi_analysis.economics.measures import derive_economic_measures
-    from cpi_analysis.fidelity.scores import derive_fidelity_scores
-    from cpi_analysis.io.scoring import derive_scores
-
-    measured = derive_scores(trial) if protocol.instruments else trial
-    step("costs and fidelity")
-    if protocol.economics is not None:
-        measured = derive_economic_measures(measured)
-    if protocol.fidelity is not None:
-        measured = derive_fidelity_scores(measured)
-    return measured
 
 
 def _build_sets(trial: TrialData, protocol: Protocol) -> tuple[AnalysisSet, ...]:
