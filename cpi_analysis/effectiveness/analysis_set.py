@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from cpi_analysis.effectiveness.naming import look_up, say_adjustments, say_column
+from cpi_analysis.effectiveness.wording import phrase_list
 from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.io.exposure import (
     MEASURED_NOTE,
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 RECRUITED, ANALYSED = "recruited", "analysed"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class AnalysisSet:
     """One outcome in the participants who are analysed.
 
@@ -54,8 +57,12 @@ class AnalysisSet:
         Columns of ``data`` that the model adjusts for besides the baseline.
     contrast
         The groups compared.
+    adjustments
+        Baseline and covariates in words.
     population, requirements
         Name of the population, and the ``measure@timepoint`` that its members must have.
+    further_requirements
+        Those in words that are not the outcome or adjusted for.
     label, unit, is_higher_better
         From the dictionary of measures; None when it does not say.
     months
@@ -73,8 +80,10 @@ class AnalysisSet:
     baseline: str | None
     covariates: tuple[str, ...]
     contrast: Contrast
+    adjustments: tuple[str, ...]
     population: str
     requirements: tuple[str, ...]
+    further_requirements: tuple[str, ...]
     label: str
     unit: str | None
     is_higher_better: bool | None
@@ -92,6 +101,26 @@ class AnalysisSet:
         """Number of agencies with somebody analysed."""
         return int(self.data["agency_id"].nunique())
 
+    def _describe(self) -> list[str]:
+        """Return what the set is, in lines without anybody's identifier or value."""
+        counts = self.data["exposure"].value_counts()
+        groups = (self.contrast.target, self.contrast.reference)
+        sizes = ", ".join(f"{group} {counts.get(group, 0)}" for group in groups)
+        lines = [
+            f"{self.label} at {self.months:g} months ({self.measure}@{self.timepoint})",
+            f"{self.n_participants} participants ({sizes}) in {self.n_agencies} agencies",
+            f"adjusted for {phrase_list(self.adjustments) or 'nothing'}; "
+            f"population {self.population}",
+        ]
+        return lines + [f"Note: {note}" for note in self.notes]
+
+    def __repr__(self) -> str:
+        return "\n".join(["Analysis set", *self._describe()])
+
+    def _repr_html_(self) -> str:
+        lines = "<br>".join(html.escape(line) for line in self._describe())
+        return f"<p><strong>Analysis set</strong><br>{lines}</p>"
+
 
 def build_analysis_set(
     trial: TrialData,
@@ -99,7 +128,7 @@ def build_analysis_set(
     measure: str,
     timepoint: str,
     baseline: str = "same",
-    covariates: Sequence[str] = (),
+    covariates: str | Sequence[str] = (),
     population: str = "observed",
 ) -> AnalysisSet:
     """Build the analysis set of one outcome.
@@ -113,7 +142,7 @@ def build_analysis_set(
     baseline
         ``"same"`` (the measure at the first timepoint), ``"none"``, or ``measure@timepoint``.
     covariates
-        Columns of participants or agencies, or ``measure@timepoint``.
+        Columns of participants or agencies, or ``measure@timepoint``; one may be a bare text.
     population
         ``"observed"``, or a population of the protocol. Either way a participant needs the
         outcome, the baseline and every covariate.
@@ -128,6 +157,7 @@ def build_analysis_set(
         CPI-E010 a table is missing, E038 only one group has participants, E045 a name is not
         known, E047 there is no protocol.
     """
+    covariates = (covariates,) if isinstance(covariates, str) else tuple(covariates)
     protocol = require_protocol(trial)
     requirements = _find_requirements(protocol, population)
     people = list_people(trial)
@@ -146,7 +176,7 @@ def build_analysis_set(
         }
     )[first_reason == ANALYSED].reset_index()
     _require_both_groups(data, protocol.contrast)
-    label, unit, is_higher_better = _look_up(trial, measure)
+    label, unit, is_higher_better = look_up(trial, measure)
     months = trial.table("timepoints").set_index("timepoint")["months"].astype("float64")
     return AnalysisSet(
         data=data,
@@ -155,9 +185,15 @@ def build_analysis_set(
         timepoint=timepoint,
         baseline=reference,
         covariates=tuple(name_column(name) for name in covariates),
+        adjustments=say_adjustments(trial, f"{measure}@", reference, covariates),
         contrast=protocol.contrast,
         population=population,
         requirements=requirements,
+        further_requirements=tuple(
+            say_column(trial, name)
+            for name in requirements
+            if name not in {column for column, _ in columns.values()}
+        ),
         label=label,
         unit=unit,
         is_higher_better=is_higher_better,
@@ -271,24 +307,6 @@ def _require_both_groups(data: pd.DataFrame, contrast: Contrast) -> None:
                 cure="check the names of the groups in the protocol and the missing values",
             )
         )
-
-
-def _look_up(trial: TrialData, measure: str) -> tuple[str, str | None, bool | None]:
-    """Return label, unit and direction of a measure, as far as the dictionary has them."""
-    if not trial.has_table("measures"):
-        return measure, None, None
-    table = trial.table("measures").set_index("measure")
-    if measure not in table.index:
-        return measure, None, None
-    row = table.loc[measure].to_dict()
-
-    def text(column: str) -> str | None:
-        value = row.get(column)
-        return None if value is None or pd.isna(value) or not str(value).strip() else str(value)
-
-    higher = row.get("is_higher_better")
-    direction = None if higher is None or pd.isna(higher) else bool(higher)
-    return text("label") or measure, text("unit"), direction
 
 
 def _write_notes(reasons: pd.Series, contrast: Contrast) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from cpi_analysis.effectiveness.analysis_set import AnalysisSet
@@ -12,7 +12,14 @@ from cpi_analysis.effectiveness.mixed_models import (
     MixedModelResult,
     fit_mixed_model,
 )
-from cpi_analysis.effectiveness.wording import format_interval, format_p_value
+from cpi_analysis.effectiveness.wording import (
+    format_interval,
+    format_p_value,
+    phrase_amount,
+    phrase_icc,
+    phrase_list,
+)
+from cpi_analysis.errors import Fault, ModelError
 from cpi_analysis.inference.kenward_roger import Information
 from cpi_analysis.io.exposure import describe_exposure
 from cpi_analysis.results import Result
@@ -85,23 +92,25 @@ class OutcomeModelResult(Result):
         """Return the difference and its interval, in one sentence."""
         row = self.estimates.iloc[0].to_dict()
         estimate, low, high = format_interval(row["estimate"], row["conf_low"], row["conf_high"])
-        unit = f" {self.unit}" if self.unit else ""
         facts = (
             f"({self.confidence_level:.0%} CI {low} to {high}; {format_p_value(row['p_value'])}; "
             f"{self.n_participants} participants in {self.n_agencies} agencies)"
         )
         if row["conf_low"] > 0 or row["conf_high"] < 0:
             direction = "higher" if row["estimate"] > 0 else "lower"
+            amount = phrase_amount(estimate.lstrip("-"), self.unit, direction)
             return (
-                f"{self._outcome()}: {estimate.lstrip('-')}{unit} {direction} in the "
-                f"{self.target} than in the {self.reference} group {facts}."
+                f"{self._outcome()}: {amount} in the {self.target} than in the {self.reference} "
+                f"group {facts}."
             )
-        # A group that was not allocated has no effect to speak of.
-        word = "effects" if self.is_allocated else "differences"
         return (
-            f"{self._outcome()}: {self.target} minus {self.reference} {estimate}{unit} "
-            f"{facts}; the data are compatible with {word} from {low} to {high}."
+            f"{self._outcome()}: {self.target} minus {self.reference} "
+            f"{phrase_amount(estimate, self.unit)} {facts}; the data are compatible with "
+            f"differences from {low} to {high}."
         )
+
+    def _facts(self) -> list[str]:
+        return [*super()._facts(), phrase_icc(self.icc, is_singular=self.is_singular)]
 
     def _outcome(self) -> str:
         return f"{self.label} at {self.months:g} months"
@@ -161,14 +170,18 @@ def fit_outcome_model(
     controlled trials. Contemporary Clinical Trials Communications 10, 80-85.
     """
     level = analysis_set.confidence_level if confidence_level is None else confidence_level
-    model = fit_mixed_model(
-        analysis_set.data,
-        formula=_write_formula(analysis_set),
-        random={"agency_id": "1"},
-        df=df,
-        information=information,
-        confidence_level=level,
-    )
+    try:
+        model = fit_mixed_model(
+            analysis_set.data,
+            formula=_write_formula(analysis_set),
+            random={"agency_id": "1"},
+            df=df,
+            information=information,
+            confidence_level=level,
+        )
+    except ModelError as error:
+        # Of several outcomes, the reader must know which one.
+        raise ModelError(_name_outcome(error, analysis_set)) from None
     contrast = analysis_set.contrast
     return OutcomeModelResult(
         estimates=_pick_row(analysis_set, model),
@@ -197,23 +210,36 @@ def _write_formula(analysis_set: AnalysisSet) -> str:
     return "outcome ~ " + " + ".join(quoted)
 
 
+def _name_outcome(error: ModelError, analysis_set: AnalysisSet) -> list[Fault]:
+    outcome = f"{analysis_set.measure}@{analysis_set.timepoint}"
+    return [
+        replace(
+            fault,
+            rule=f"model of {outcome}: {fault.rule}",
+            column=None if fault.column == "outcome" else fault.column,
+        )
+        for fault in error.faults
+    ]
+
+
 def _pick_row(analysis_set: AnalysisSet, model: MixedModelResult) -> pd.DataFrame:
     contrast = analysis_set.contrast
     row = model.estimates[model.estimates["term"] == EXPOSURE].drop(columns="term")
     row.insert(0, "measure", analysis_set.measure)
     row.insert(1, "timepoint", analysis_set.timepoint)
     row.insert(2, "contrast", f"{contrast.target} minus {contrast.reference}")
+    row.insert(3, "unit", analysis_set.unit)
     return row.assign(n=model.n_participants, n_agencies=model.n_agencies)
 
 
 def _state_estimand(analysis_set: AnalysisSet) -> str:
     """Return population, variable, intercurrent events and summary measure in one sentence."""
-    given = [analysis_set.baseline] if analysis_set.baseline else []
-    given += [name.replace("_at_", "@") for name in analysis_set.covariates]
-    alike = f"of the same {', '.join(given)}" if given else "without adjustment"
-    who = "participants with these observed"
-    if analysis_set.requirements:
-        who += f" and {', '.join(analysis_set.requirements)} observed"
+    given = phrase_list(analysis_set.adjustments)
+    alike = f"for participants of the same {given}" if given else "without adjustment"
+    observed = "the outcome and all of these" if given else "the outcome"
+    further = phrase_list(analysis_set.further_requirements)
+    who = f"participants in whom {observed}{f', and {further},' if further else ''}"
+    who += " were observed" if given or further else " was observed"
     taking = (
         "whether or not they took up or stayed with the intervention"
         if analysis_set.contrast.variable == "arm"
@@ -222,7 +248,7 @@ def _state_estimand(analysis_set: AnalysisSet) -> str:
     return (
         f"Difference in mean {analysis_set.label} at {analysis_set.months:g} months "
         f"between {describe_exposure(analysis_set.contrast)}, "
-        f"target minus reference, for participants {alike}; population: {who}; {taking}; "
+        f"target minus reference, {alike}; population: {who}; {taking}; "
         "missing outcomes are taken to be missing at random given what is adjusted for."
     )
 

@@ -10,8 +10,9 @@ import pandas as pd
 
 from cpi_analysis.effectiveness.analysis_set import AnalysisSet
 from cpi_analysis.effectiveness.figures import draw_intervals
-from cpi_analysis.effectiveness.wording import format_interval
+from cpi_analysis.effectiveness.wording import format_interval, phrase_amount
 from cpi_analysis.errors import Fault, ModelError
+from cpi_analysis.inference.input_checks import check_confidence_level
 from cpi_analysis.results import Result
 
 if TYPE_CHECKING:
@@ -37,15 +38,15 @@ class PairedChangeResult(Result):
 
     label: str
     unit: str | None
+    months: float
 
     def summary(self) -> str:
         """Return the mean change in all participants, in one sentence."""
         row = self.estimates.iloc[0].to_dict()
         change, low, high = format_interval(row["estimate"], row["conf_low"], row["conf_high"])
-        unit = f" {self.unit}" if self.unit else ""
         return (
-            f"{self.label} changed by {change}{unit} on average from baseline to "
-            f"{row['timepoint']} ({self.confidence_level:.0%} CI {low} to {high}; "
+            f"{self.label} changed by {phrase_amount(change, self.unit)} on average from baseline "
+            f"to {self.months:g} months ({self.confidence_level:.0%} CI {low} to {high}; "
             f"{self.n_participants} participants, agencies ignored, no comparison)."
         )
 
@@ -84,6 +85,8 @@ def estimate_paired_change(
 
     Raises
     ------
+    DataError
+        CPI-E024 the confidence level is not a share.
     ModelError
         CPI-M001 fewer than three participants, M003 everybody changed by the same, M004 the
         set has no baseline of the same measure.
@@ -93,6 +96,8 @@ def estimate_paired_change(
     Lakens D (2013). Calculating and reporting effect sizes to facilitate cumulative science.
     Frontiers in Psychology 4, 863, equations 7 and 4.
     """
+    if confidence_level is not None:
+        check_confidence_level(confidence_level)
     level = analysis_set.confidence_level if confidence_level is None else confidence_level
     if analysis_set.baseline is None or not analysis_set.baseline.startswith(
         f"{analysis_set.measure}@"
@@ -105,9 +110,10 @@ def estimate_paired_change(
         name: data.loc[data["exposure"] == name, "change"]
         for name in (contrast.target, contrast.reference)
     }
+    outcome = f"{analysis_set.measure}@{analysis_set.timepoint}"
     where = {"measure": analysis_set.measure, "timepoint": analysis_set.timepoint}
     rows = [
-        {**where, "group": name, **_estimate(change.to_numpy(), level)}
+        {**where, "group": name, "unit": analysis_set.unit, **_estimate(change, level, outcome)}
         for name, change in groups.items()
         if name == "all" or len(change) >= FEWEST
     ]
@@ -120,12 +126,13 @@ def estimate_paired_change(
         method="Paired t test, ignoring agencies",
         confidence_level=level,
         estimand=(
-            f"Mean change in {analysis_set.measure} from {analysis_set.baseline.partition('@')[2]} "
-            f"to {analysis_set.timepoint} in participants who have both."
+            f"Mean change in {analysis_set.label} from baseline to {analysis_set.months:g} months "
+            "in participants who have both."
         ),
         notes=(NO_COMPARISON_NOTE, CLUSTER_NOTE, *notes, *analysis_set.notes),
         label=analysis_set.label,
         unit=analysis_set.unit,
+        months=analysis_set.months,
     )
 
 
@@ -133,17 +140,20 @@ def _fault(code: str, rule: str, cure: str) -> ModelError:
     return ModelError(Fault(code=code, rule=rule, cure=cure))
 
 
-def _estimate(
-    change: np.ndarray[tuple[int], np.dtype[np.float64]], level: float
-) -> dict[str, float]:
+def _estimate(changes: pd.Series[float], level: float, outcome: str) -> dict[str, float]:
     """Return the row of one group; pingouin tests, the interval is ours (its is rounded)."""
     import pingouin
     from scipy import stats
 
+    change = changes.to_numpy()
     if len(change) < FEWEST:
-        raise _fault("CPI-M001", "fewer than three participants have both", "analyse more of them")
+        raise _fault(
+            "CPI-M001", f"{outcome}: fewer than three participants have both", "analyse more"
+        )
     if np.ptp(change) == 0:
-        raise _fault("CPI-M003", "everybody changed by the same", "check outcome and baseline")
+        raise _fault(
+            "CPI-M003", f"{outcome}: everybody changed by the same", "check outcome and baseline"
+        )
     test = pingouin.ttest(change, 0.0, confidence=level).iloc[0]
     mean, df = float(change.mean()), float(len(change) - 1)
     std_error = float(change.std(ddof=1) / np.sqrt(len(change)))

@@ -104,6 +104,7 @@ def build_outcome_table(results: Sequence[OutcomeModelResult]) -> OutcomeTableRe
     OutcomeTableResult
         The rows of the outcomes, and ``p_value_holm``: the p-values of the secondary outcomes
         adjusted for their number. The primary outcome has none: it is tested once.
+        ``n_participants`` and ``n_agencies`` are None when they differ between outcomes.
 
     Raises
     ------
@@ -136,9 +137,9 @@ def build_outcome_table(results: Sequence[OutcomeModelResult]) -> OutcomeTableRe
         notes.insert(0, "Holm's adjustment is over the secondary outcomes; the first is primary.")
     return OutcomeTableResult(
         estimates=table,
-        n_participants=max(result.n_participants or 0 for result in results),
-        n_agencies=max(result.n_agencies or 0 for result in results),
-        method="; ".join(dict.fromkeys(result.method for result in results)),
+        n_participants=_same_or_none(table["n"]),
+        n_agencies=_same_or_none(table["n_agencies"]),
+        method="; ".join([*dict.fromkeys(result.method for result in results), *_say_range(table)]),
         confidence_level=results[0].confidence_level,
         notes=tuple(notes),
         labels=tuple(f"{result.label}, {result.timepoint}" for result in results),
@@ -146,6 +147,23 @@ def build_outcome_table(results: Sequence[OutcomeModelResult]) -> OutcomeTableRe
             float(np.sqrt(result.agency_variance + result.residual_variance)) for result in results
         ),
     )
+
+
+def _same_or_none(counts: pd.Series[int]) -> int | None:
+    return int(counts.iloc[0]) if counts.nunique() == 1 else None
+
+
+def _say_range(table: pd.DataFrame) -> list[str]:
+    """Return how the numbers analysed differ between the outcomes, if they do."""
+    ranges = {
+        column: f"{table[column].min()} to {table[column].max()} {noun}"
+        for column, noun in (("n", "participants"), ("n_agencies", "agencies"))
+        if table[column].nunique() > 1
+    }
+    if not ranges:
+        return []
+    column = "columns" if len(ranges) > 1 else "column"
+    return [f"{' in '.join(ranges.values())}, see {column} {' and '.join(ranges)}"]
 
 
 def _adjust(p_values: pd.Series[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -82,6 +82,33 @@ def test_baseline_is_what_the_plan_says(baseline, expected, n):
     assert len(analysis_set.data) == n
 
 
+def test_one_covariate_may_be_a_bare_text():
+    options = {"measure": "wemwbs", "timepoint": "m9"}
+    bare = build_analysis_set(make_trial(), **options, covariates="sector")
+    listed = build_analysis_set(make_trial(), **options, covariates=["sector"])
+    assert bare.covariates == listed.covariates == ("sector",)
+    pd.testing.assert_frame_equal(bare.data, listed.data)
+
+
+def test_print_is_short_and_shows_nobody():
+    analysis_set = build_analysis_set(
+        make_trial(), measure="wemwbs", timepoint="m9", covariates="age_years"
+    )
+    text = repr(analysis_set)
+    assert text.splitlines()[:4] == [
+        "Analysis set",
+        "Well-being (WEMWBS) at 9 months (wemwbs@m9)",
+        "23 participants (intervention 10, comparison 13) in 6 agencies",
+        "adjusted for baseline and age in years; population observed",
+    ]
+    assert "Note: 3 of 26 participants are left out (" in text
+    page = analysis_set._repr_html_()
+    assert "intervention 10, comparison 13" in page
+    for shown in (text, page):
+        assert not any(name in shown for name in analysis_set.data["participant_id"])
+        assert "<table" not in shown
+
+
 def test_population_of_the_protocol():
     analysis_set = build_analysis_set(
         make_trial(), measure="wemwbs", timepoint="m9", population="complete"

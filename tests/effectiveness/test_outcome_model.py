@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -9,7 +11,8 @@ import pytest
 from scipy import stats
 
 from cpi_analysis.effectiveness import build_analysis_set, fit_mixed_model, fit_outcome_model
-from cpi_analysis.effectiveness.wording import format_interval
+from cpi_analysis.effectiveness.wording import format_interval, phrase_amount
+from cpi_analysis.errors import DataError, ModelError
 from cpi_analysis.io.protocol import Contrast, OutcomePlan, Protocol
 from cpi_analysis.io.trial import build_trial
 from tests.effectiveness.small_trial import ARMS, BANDS, make_tables, make_trial, protocol_with
@@ -20,9 +23,8 @@ LMER_DEFAULT = 1e-5
 
 
 def fit_small(protocol=None, **options):
-    analysis_set = build_analysis_set(
-        make_trial(protocol), measure="wemwbs", timepoint="m9", **options
-    )
+    settings = {"measure": "wemwbs", "timepoint": "m9", **options}
+    analysis_set = build_analysis_set(make_trial(protocol), **settings)
     return fit_outcome_model(analysis_set)
 
 
@@ -162,7 +164,9 @@ def test_a_null_result_is_told_by_what_it_is_compatible_with():
     row = null.tidy().iloc[0]
     assert row["conf_low"] < 0 < row["conf_high"]
     text = null.summary()
-    assert "the data are compatible with effects from" in text
+    assert "the data are compatible with differences from" in text
+    assert "intervention minus comparison " in text
+    assert "effect" not in text
     assert "no effect" not in text
     assert "no difference" not in text
     assert "compatible with differences from" in fit_small(protocol_with(BANDS)).summary()
@@ -182,12 +186,13 @@ def test_estimand_names_population_variable_events_and_summary():
     assert estimand.startswith("Difference in mean Well-being (WEMWBS) at 9 months between")
     for part in (
         "target minus reference",
-        "wemwbs@baseline, eq5d_utility@m9",
+        "for participants of the same baseline and EQ-5D utility at 9 months;",
+        "population: participants in whom the outcome and all of these were observed;",
         "whether or not they took up",
-        "eq5d_utility@m9 observed",
         "missing at random",
     ):
         assert part in estimand
+    assert "@" not in estimand
     band = fit_small(protocol_with(BANDS))
     assert "without a claim that it caused" in band.estimand
     assert "60 or more" in band.estimand
@@ -224,3 +229,40 @@ def test_shows_itself():
 )
 def test_numbers_of_a_sentence_have_the_same_decimals(numbers, texts):
     assert format_interval(*numbers) == texts
+
+
+def test_estimand_is_in_words():
+    further = fit_small(covariates=("age_years", "sector"), population="complete").estimand
+    assert "of the same baseline, age in years and sector;" in further
+    assert "the outcome and all of these, and EQ-5D utility at 9 months, were observed" in further
+    bare = fit_small(baseline="none").estimand
+    assert "reference, without adjustment; population: participants in whom the outcome" in bare
+    assert "the outcome was observed" in bare
+
+
+def test_the_unit_stands_in_the_row_and_is_said_as_a_unit():
+    points = fit_small()
+    assert points.tidy()["unit"].tolist() == ["points"]
+    utility = fit_small(measure="eq5d_utility", baseline="none")
+    assert utility.tidy()["unit"].tolist() == ["utility"]
+    assert " on the utility scale (95% CI" in utility.summary()
+    assert phrase_amount("0.092", "utility", "higher") == "0.092 higher on the utility scale"
+    assert phrase_amount("5", "percent") == "5 percentage points"
+    assert phrase_amount("5", None) == "5"
+
+
+def test_print_shows_the_icc():
+    result = fit_small()
+    assert f"ICC {result.icc:.3f}" in repr(result)
+    assert f"ICC {result.icc:.3f}" in result._repr_html_()
+    assert ("on the boundary" in repr(result)) == result.is_singular
+
+
+def test_a_refusal_names_the_outcome():
+    analysis_set = build_analysis_set(make_trial(), measure="wemwbs", timepoint="m9")
+    data = analysis_set.data.assign(outcome=50.0)
+    with pytest.raises(ModelError, match="model of wemwbs@m9: the outcome is the same") as caught:
+        fit_outcome_model(replace(analysis_set, data=data))
+    assert caught.value.codes == ("CPI-M003",)
+    with pytest.raises(DataError, match="CPI-E024"):
+        fit_outcome_model(analysis_set, confidence_level=95)

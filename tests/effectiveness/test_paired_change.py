@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from cpi_analysis.effectiveness import build_analysis_set, estimate_paired_change
-from cpi_analysis.errors import ModelError
+from cpi_analysis.errors import DataError, ModelError
 from tests.effectiveness.small_trial import make_trial
 
 
@@ -70,6 +70,9 @@ def test_says_that_agencies_and_comparison_are_missing():
     assert any("agencies are ignored" in note for note in result.notes)
     assert any("no estimate of an effect" in note for note in result.notes)
     assert "agencies ignored, no comparison" in result.summary()
+    assert " points on average from baseline to 9 months (95% CI" in result.summary()
+    assert result.estimand.startswith("Mean change in Well-being (WEMWBS) from baseline to 9 ")
+    assert set(result.tidy()["unit"]) == {"points"}
     ax = result.plot()
     assert "Mean change" in ax.get_xlabel()
     plt.close(ax.figure)
@@ -86,3 +89,7 @@ def test_refuses_sets_without_change():
         with pytest.raises(ModelError) as caught:
             estimate_paired_change(wrong)
         assert caught.value.codes == (f"CPI-{code}",)
+    with pytest.raises(ModelError, match="wemwbs@m9: everybody changed by the same"):
+        estimate_paired_change(same)
+    with pytest.raises(DataError, match="CPI-E024"):
+        estimate_paired_change(same, confidence_level=95)

@@ -37,6 +37,17 @@ def test_rows_are_stacked_in_order():
     assert list(rows["n"]) == [23, 25, 25]
     assert table.n_agencies == 6
     assert "3 outcomes were compared" in table.summary()
+    assert list(rows["unit"]) == ["points", "utility", "percent"]
+
+
+def test_different_numbers_analysed_are_said_and_not_summed_up():
+    table = build_outcome_table([fit("wemwbs", "same"), fit("eq5d_utility")])
+    assert table.n_participants is None
+    assert table.n_agencies == 6
+    assert table.method.endswith("; 23 to 25 participants, see column n")
+    same = build_outcome_table([fit("eq5d_utility"), fit("eq5d_utility")])
+    assert same.n_participants == 25
+    assert "see column" not in same.method
 
 
 def test_holm_is_over_the_secondary_outcomes():
