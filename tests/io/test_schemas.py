@@ -168,6 +168,7 @@ def test_many_faults_make_a_short_message() -> None:
     assert all(len(fault.rows) == n for fault in faults)
     message = str(DataError(faults))
     assert len(message) < 2_000
+    assert len(repr(faults)) < 2_000
     assert MARKER not in message
 
 

@@ -68,10 +68,12 @@ def read_unquoted(content: bytes, *, file: str, separator: str) -> Cells:
     headings = tuple(content.split(b"\n", 1)[0].decode().split(separator))
     check_headings(headings, file=file)
     width = len(headings)
+    content += b"\n"
     marks = np.frombuffer(content, dtype=np.uint8)
-    ends = np.flatnonzero((marks == ord("\n")) | (marks == ord(separator)))
-    last_cells = np.append(np.flatnonzero(marks[ends] == ord("\n")), len(ends))
-    ends = np.append(ends, len(marks))
+    is_end = marks == ord("\n")
+    is_end |= marks == ord(separator)
+    ends = np.flatnonzero(is_end)
+    last_cells = np.flatnonzero(marks[ends] == ord("\n"))
     n_cells = np.diff(last_cells, prepend=-1)
     n_cells[np.diff(ends[last_cells], prepend=-1) == 1] = 0
     row_numbers = np.arange(2, len(n_cells) + 1, dtype=np.int64)
@@ -83,7 +85,7 @@ def read_unquoted(content: bytes, *, file: str, separator: str) -> Cells:
     return Cells(
         headings=headings,
         columns=tuple(
-            packed.column(start + 1, place[1:]) for start, place in zip(before, places, strict=True)
+            packed.column(start + 1, end[1:]) for start, end in zip(before, places, strict=True)
         ),
         row_numbers=row_numbers,
         can_break_lines=False,

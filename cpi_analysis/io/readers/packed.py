@@ -63,10 +63,14 @@ class Packed:
         The words of a cell are mixed into one. Should two cells differ and their mixtures be
         the same, which is seen, there is no answer.
         """
-        words = [
-            self._words[starts + offset] & _MASKS[np.clip(lengths - offset, 0, WORD)]
-            for offset in range(0, longest, WORD)
-        ]
+        words = (
+            [
+                self._words[starts + offset] & _MASKS[np.clip(lengths - offset, 0, WORD)]
+                for offset in range(0, longest, WORD)
+            ]
+            if longest > WORD
+            else [self._words[starts] & _MASKS[lengths]]
+        )
         mixed = words[0].astype(np.uint64, copy=False)
         for word in words[1:]:
             mixed = mixed * _MULTIPLIER + word
