@@ -15,15 +15,19 @@ from cpi_analysis.economics.draws import StrategyDraws, arrange_draws
 from cpi_analysis.economics.incremental_result import IncrementalResult
 from cpi_analysis.economics.wording import phrase_money, phrase_probability
 from cpi_analysis.errors import DataError, Fault
-from cpi_analysis.results import Result
+from cpi_analysis.results import Result, round_half_up
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FloatArray = NDArray[np.float64]
 
-#: Points of the curve that is drawn when a largest threshold is given.
-CURVE_POINTS = 501
+#: Thresholds from 0 to the largest one at which the curve is computed: with so many, a straight
+#: line between two of them is less than a pixel wide.
+CURVE_POINTS = 1001
+
+#: Up to so many draws that change sides, every change is drawn where it happens, as a step.
+EXACT_STEPS = 1000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -33,7 +37,8 @@ class AcceptabilityResult(Result):
     Parameters
     ----------
     curve
-        ``threshold, strategy, probability, is_optimal`` on the grid that the figure draws.
+        ``threshold, strategy, probability, is_optimal`` at every threshold that the figure
+        joins by lines.
     effect_label
         What one unit of effect is called.
     replicates
@@ -75,8 +80,8 @@ def compute_acceptability(
     *,
     thresholds: Sequence[float],
     curve_maximum: float | None = None,
-    target: str = "target",
-    reference: str = "reference",
+    target: str | None = None,
+    reference: str | None = None,
     effect_label: str | None = None,
 ) -> AcceptabilityResult:
     """Return the share of draws in which each strategy has the highest net benefit.
@@ -89,9 +94,11 @@ def compute_acceptability(
     thresholds
         Willingness to pay for one unit of effect, in GBP, increasing.
     curve_maximum
-        Largest threshold of the figure, which then has a fine grid from 0.
+        Largest threshold of the figure, which starts at 0; the largest of ``thresholds`` when
+        not given.
     target, reference
-        Names of the two groups when the draws are a table of differences.
+        Names of the two groups when the draws are a table of differences: those of the
+        analysis that made the table, when it is ``result.draws``.
     effect_label
         What one unit of effect is called in the figure.
 
@@ -104,8 +111,8 @@ def compute_acceptability(
     Raises
     ------
     DataError
-        When columns are missing, draws are incomplete or not finite, or thresholds are
-        negative or out of order.
+        When columns are missing, draws are incomplete, repeated or not finite, or thresholds
+        are negative, out of order or beyond ``curve_maximum``.
 
     Notes
     -----
@@ -138,23 +145,48 @@ def compute_acceptability(
         )
     arranged = arrange_draws(draws, target=target, reference=reference)
     table = tabulate_acceptability(arranged, np.asarray(thresholds, dtype=float))
-    curve = table
-    if curve_maximum is not None:
-        grid = np.union1d(np.linspace(0.0, curve_maximum, CURVE_POINTS), thresholds)
-        curve = tabulate_acceptability(arranged, grid)
+    grid = _choose_grid(arranged, thresholds, curve_maximum)
     origin = draws if isinstance(draws, IncrementalResult) else None
     return AcceptabilityResult(
         estimates=table,
         n_participants=origin.n_participants if origin else None,
         n_agencies=origin.n_agencies if origin else None,
-        method="share of draws with the highest net benefit, exact in the threshold",
+        method=f"share of {arranged.n_draws:,} draws with the highest net benefit, exact in the "
+        "threshold",
         seed=origin.seed if origin else None,
         estimand="probability that a strategy has the highest net benefit at the threshold",
-        notes=_remark_ties(table, arranged),
-        curve=curve,
-        effect_label=effect_label or (origin.effect_label if origin else "unit of effect"),
+        notes=(*_remark_ties(table, arranged), _remark_draws(arranged.n_draws)),
+        curve=tabulate_acceptability(arranged, grid),
+        effect_label=effect_label or arranged.effect_label or "unit of effect",
         replicates=arranged.n_draws,
     )
+
+
+def _choose_grid(
+    draws: StrategyDraws, thresholds: Sequence[float], curve_maximum: float | None
+) -> FloatArray:
+    """Return the thresholds at which the curve is computed, from 0 to the largest one."""
+    largest = float(max(thresholds))
+    if curve_maximum is not None and not largest <= curve_maximum < np.inf:
+        raise DataError(
+            Fault(
+                code="CPI-E024",
+                column="curve_maximum",
+                rule="the curve must reach the largest threshold",
+                cure="give a larger curve_maximum, or none",
+                allowed=f"{largest:,.0f} or more",
+            )
+        )
+    end = curve_maximum or largest or 1.0
+    grid = np.union1d(np.linspace(0.0, end, CURVE_POINTS), thresholds)
+    ends = np.unique(
+        [find_best_interval(draws, strategy) for strategy in range(len(draws.strategies))]
+    )
+    changes = ends[(ends > 0) & (ends < end)]
+    if len(changes) <= EXACT_STEPS:
+        # Just before and just after each change, so that the line is upright between them.
+        grid = np.union1d(grid, [np.nextafter(changes, 0), np.nextafter(changes, end)])
+    return np.asarray(grid, dtype=np.float64)
 
 
 def tabulate_acceptability(draws: StrategyDraws, thresholds: FloatArray) -> pd.DataFrame:
@@ -203,6 +235,15 @@ def find_best_interval(draws: StrategyDraws, strategy: int) -> tuple[FloatArray,
         high = np.where(effect < 0, np.minimum(high, ratio), high)
         high = np.where((effect == 0) & (cost >= 0), -np.inf, high)
     return low, high
+
+
+def _remark_draws(n_draws: int) -> str:
+    error = 50 / np.sqrt(n_draws)
+    return (
+        f"The probabilities are shares of {n_draws:,} draws and depend on them: other draws would "
+        f"change a probability near one half by about {round_half_up(error, 1)} percentage points "
+        "(standard error)."
+    )
 
 
 def _remark_ties(table: pd.DataFrame, draws: StrategyDraws) -> tuple[str, ...]:

@@ -8,6 +8,11 @@ import numpy as np
 import pandas as pd
 
 from cpi_analysis.errors import DataError, Fault
+from cpi_analysis.inference.resampling import (
+    MINIMUM_REPLICATES,
+    fault_replicates_not_whole,
+    is_whole,
+)
 
 
 def check_thresholds(thresholds: Sequence[float]) -> None:
@@ -51,6 +56,22 @@ def check_confidence_level(confidence_level: float) -> None:
         )
 
 
+def check_replicates(replicates: object) -> None:
+    """Raise when the number of replicates is not whole, or too small for standard errors."""
+    if not is_whole(replicates):
+        raise DataError(fault_replicates_not_whole())
+    if replicates < MINIMUM_REPLICATES:  # type: ignore[operator]
+        raise DataError(
+            Fault(
+                code="CPI-E024",
+                column="replicates",
+                rule="so few replicates give no standard error that could be used",
+                cure="ask for 10,000 in a report; a few hundred will do for a trial run",
+                allowed=f"{MINIMUM_REPLICATES} or more",
+            )
+        )
+
+
 def check_choice(value: object, *, argument: str, allowed: Sequence[str]) -> None:
     """Raise when an argument is not one of its choices."""
     if value not in allowed:
@@ -66,7 +87,8 @@ def check_choice(value: object, *, argument: str, allowed: Sequence[str]) -> Non
 
 
 def check_columns(data: pd.DataFrame, columns: Sequence[str], *, table: str) -> None:
-    """Raise one error that names every column that is missing."""
+    """Raise one error that names every column that is missing or there twice."""
+    names = list(dict.fromkeys(columns))
     faults = [
         Fault(
             code="CPI-E011",
@@ -75,8 +97,19 @@ def check_columns(data: pd.DataFrame, columns: Sequence[str], *, table: str) -> 
             rule="the analysis needs this column",
             cure="add the column, or name another one",
         )
-        for column in dict.fromkeys(columns)
+        for column in names
         if column not in data.columns
+    ]
+    faults += [
+        Fault(
+            code="CPI-E006",
+            table=table,
+            column=column,
+            rule="two columns have this name: which one is meant is never guessed",
+            cure="rename one of them, or leave it out",
+        )
+        for column in names
+        if (data.columns == column).sum() > 1
     ]
     if faults:
         raise DataError(faults)

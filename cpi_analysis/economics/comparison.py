@@ -48,6 +48,8 @@ class Comparison:
         Agencies were given.
     notes
         Who was left out, and why.
+    level_notes
+        The level that the others of each covariate in text are compared with.
     """
 
     target: str
@@ -62,6 +64,13 @@ class Comparison:
     is_nested: bool
     is_clustered: bool
     notes: tuple[str, ...]
+    level_notes: tuple[str, ...] = ()
+
+    @property
+    def n_mixed(self) -> int:
+        """Number of agencies that have participants of both groups."""
+        targets = np.bincount(self.clusters, weights=self.is_target)
+        return int(((targets > 0) & (targets < np.bincount(self.clusters))).sum())
 
     @property
     def n_clusters(self) -> int:
@@ -115,6 +124,7 @@ def build_comparison(
         is_nested=is_nested,
         is_clustered=cluster is not None,
         notes=notes,
+        level_notes=_note_levels(complete, [*by_equation["cost"], *by_equation["effect"]]),
     )
 
 
@@ -193,6 +203,15 @@ def _note_left_out(data: pd.DataFrame, *, arm: str) -> tuple[str, ...]:
     )
 
 
+def _note_levels(data: pd.DataFrame, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(
+        f"{name}: the other levels are compared with {data[name].astype(str).min()!r}, the first "
+        "in the alphabet."
+        for name in dict.fromkeys(names)
+        if not pd.api.types.is_numeric_dtype(data[name])
+    )
+
+
 def _check_groups(is_target: FloatArray, data: pd.DataFrame, *, cost: str, effect: str) -> None:
     if is_target.size == 0 or is_target.min() == is_target.max():
         raise DataError(
@@ -245,23 +264,22 @@ def _build_design(
     columns = [np.ones(len(data)), is_target]
     names = ["intercept", "group"]
     for covariate in covariates:
-        for name, values in _encode(data[covariate]).items():
-            columns.append(values)
-            names.append(name)
+        columns += _encode(data[covariate])
+        # Levels are values of participants: an error names the covariate only.
+        names.append(covariate)
     design = np.column_stack(columns)
     _check_rank(design, names)
     return design
 
 
-def _encode(values: pd.Series) -> dict[str, FloatArray]:
-    name = str(values.name)
+def _encode(values: pd.Series) -> list[FloatArray]:
     if not pd.api.types.is_numeric_dtype(values):
         dummies = pd.get_dummies(values.astype(str), drop_first=True, dtype=float)
-        return {f"{name}: {level}": dummies[level].to_numpy() for level in dummies.columns}
+        return list(dummies.to_numpy().T)
     numbers = values.to_numpy(dtype=float)
     # The coefficient of the group does not change; cross-products keep their precision.
     spread = numbers.std()
-    return {name: (numbers - numbers.mean()) / (spread if spread > 0 else 1.0)}
+    return [(numbers - numbers.mean()) / (spread if spread > 0 else 1.0)]
 
 
 def _check_rank(design: FloatArray, names: Sequence[str]) -> None:

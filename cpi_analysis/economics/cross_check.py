@@ -11,7 +11,7 @@ from scipy import stats
 
 from cpi_analysis.economics.checks import check_confidence_level
 from cpi_analysis.economics.comparison import GROUP_COLUMN, Covariates, build_comparison
-from cpi_analysis.economics.wording import phrase_interval, phrase_money
+from cpi_analysis.economics.wording import name_effect, phrase_interval, phrase_money
 from cpi_analysis.inference.kenward_roger import adjust_kenward_roger
 from cpi_analysis.inference.mixed_model import fit_random_intercept
 from cpi_analysis.results import Result, format_value
@@ -116,10 +116,11 @@ def fit_incremental_models(
         target=target,
         reference=reference,
     )
-    rows, notes = [], list(comparison.notes)
-    for quantity, values, design in (
-        ("delta_cost", comparison.cost, comparison.cost_design),
-        ("delta_effect", comparison.effect, comparison.effect_design),
+    effect_label = effect_label or name_effect(effect)
+    rows, notes = [], [*comparison.notes, *comparison.level_notes]
+    for quantity, unit, values, design in (
+        ("delta_cost", "GBP", comparison.cost, comparison.cost_design),
+        ("delta_effect", effect_label, comparison.effect, comparison.effect_design),
     ):
         fit = fit_random_intercept(values, design, comparison.clusters)
         covariance, df = adjust_kenward_roger(fit)
@@ -127,6 +128,7 @@ def fit_incremental_models(
         rows.append(
             _make_row(
                 quantity,
+                unit,
                 float(fit.beta[GROUP_COLUMN]),
                 std_error,
                 float(df[GROUP_COLUMN]),
@@ -135,8 +137,8 @@ def fit_incremental_models(
         )
         if fit.is_singular:
             notes.append(
-                f"{quantity}: the variance between agencies was estimated as zero; the degrees "
-                "of freedom keep its uncertainty."
+                f"{'Cost' if unit == 'GBP' else effect_label}: the variance between agencies was "
+                "estimated as zero; the degrees of freedom keep its uncertainty."
             )
     return IncrementalModelsResult(
         estimates=pd.DataFrame(rows),
@@ -146,23 +148,29 @@ def fit_incremental_models(
         "Kenward-Roger standard errors and degrees of freedom",
         confidence_level=confidence_level,
         estimand=(
-            f"difference in mean cost and mean {effect_label or effect} per participant, "
+            f"difference in mean cost and mean {effect_label} per participant, "
             f"{comparison.target} minus {comparison.reference}, given the agency and at equal "
             "values of the covariates"
         ),
         notes=tuple(notes),
         target=comparison.target,
         reference=comparison.reference,
-        effect_label=effect_label or effect,
+        effect_label=effect_label,
     )
 
 
 def _make_row(
-    quantity: str, estimate: float, std_error: float, df: float, confidence_level: float
+    quantity: str,
+    unit: str,
+    estimate: float,
+    std_error: float,
+    df: float,
+    confidence_level: float,
 ) -> dict[str, object]:
     margin = float(stats.t.ppf((1 + confidence_level) / 2, df)) * std_error
     return {
         "quantity": quantity,
+        "unit": unit,
         "estimate": estimate,
         "std_error": std_error,
         "df": df,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cpi_analysis.economics.checks import find_rows
+from cpi_analysis.economics.checks import check_columns, find_rows
 from cpi_analysis.economics.incremental_result import IncrementalResult
 from cpi_analysis.errors import DataError, Fault
 
@@ -30,12 +30,15 @@ class StrategyDraws:
         Shape (draws, strategies). From differences, the reference has zeros.
     is_difference
         The draws were given as differences between two groups.
+    effect_label
+        What the effect is called; None when the draws do not say.
     """
 
     strategies: tuple[str, ...]
     cost: FloatArray
     effect: FloatArray
     is_difference: bool
+    effect_label: str | None = None
 
     @property
     def n_draws(self) -> int:
@@ -44,7 +47,10 @@ class StrategyDraws:
 
 
 def arrange_draws(
-    draws: pd.DataFrame | IncrementalResult, *, target: str = "target", reference: str = "reference"
+    draws: pd.DataFrame | IncrementalResult,
+    *,
+    target: str | None = None,
+    reference: str | None = None,
 ) -> StrategyDraws:
     """Return draws of either shape as arrays.
 
@@ -54,18 +60,26 @@ def arrange_draws(
         Columns ``delta_cost, delta_effect`` (target minus reference), or ``draw, strategy,
         cost, effect``, or the result of an incremental analysis.
     target, reference
-        Names of the two groups when the draws are differences.
+        Names of the two groups when the draws are differences; those of the analysis that
+        made the draws when not given.
     """
     if isinstance(draws, IncrementalResult):
         target, reference, draws = draws.target, draws.reference, draws.draws
     if set(_DELTA_COLUMNS) <= set(draws.columns):
-        _check_finite(draws, _DELTA_COLUMNS)
+        known = [column for column in ("draw", *_DELTA_COLUMNS) if column in draws.columns]
+        check_columns(draws, known, table="draws")
+        _check_values(draws, _DELTA_COLUMNS)
+        _check_draw_once(draws)
         zeros = np.zeros(len(draws))
         return StrategyDraws(
-            strategies=(target, reference),
+            strategies=(
+                target or draws.attrs.get("target", "target"),
+                reference or draws.attrs.get("reference", "reference"),
+            ),
             cost=np.column_stack([draws["delta_cost"].to_numpy(dtype=float), zeros]),
             effect=np.column_stack([draws["delta_effect"].to_numpy(dtype=float), zeros]),
             is_difference=True,
+            effect_label=draws.attrs.get("effect_label"),
         )
     if set(_STRATEGY_COLUMNS) <= set(draws.columns):
         return _arrange_strategies(draws)
@@ -81,7 +95,9 @@ def arrange_draws(
 
 
 def _arrange_strategies(draws: pd.DataFrame) -> StrategyDraws:
-    _check_finite(draws, ("cost", "effect"))
+    check_columns(draws, _STRATEGY_COLUMNS, table="draws")
+    _check_named(draws, ("draw", "strategy"))
+    _check_values(draws, ("cost", "effect"))
     codes, names = pd.factorize(draws["strategy"])
     numbers, labels = pd.factorize(draws["draw"], sort=True)
     position = numbers * len(names) + codes
@@ -106,7 +122,42 @@ def _arrange_strategies(draws: pd.DataFrame) -> StrategyDraws:
     )
 
 
-def _check_finite(draws: pd.DataFrame, columns: tuple[str, ...]) -> None:
+def _check_draw_once(draws: pd.DataFrame) -> None:
+    if "draw" not in draws.columns:
+        return
+    _check_named(draws, ("draw",))
+    repeated = draws["draw"].duplicated()
+    if repeated.any():
+        raise DataError(
+            Fault(
+                code="CPI-E013",
+                table="draws",
+                column="draw",
+                rows=find_rows(repeated),
+                rule="every draw occurs once",
+                cure="remove the repeated rows, or number the draws of several analyses anew",
+            )
+        )
+
+
+def _check_named(draws: pd.DataFrame, columns: tuple[str, ...]) -> None:
+    faults = [
+        Fault(
+            code="CPI-E014",
+            table="draws",
+            column=column,
+            rows=find_rows(draws[column].isna()),
+            rule="every row says which draw and which strategy it belongs to",
+            cure="fill in the cells",
+        )
+        for column in columns
+        if draws[column].isna().any()
+    ]
+    if faults:
+        raise DataError(faults)
+
+
+def _check_values(draws: pd.DataFrame, columns: tuple[str, ...]) -> None:
     faults = []
     if draws.empty:
         faults.append(
@@ -118,6 +169,17 @@ def _check_finite(draws: pd.DataFrame, columns: tuple[str, ...]) -> None:
             )
         )
     for column in columns:
+        if not pd.api.types.is_numeric_dtype(draws[column]):
+            faults.append(
+                Fault(
+                    code="CPI-E020",
+                    table="draws",
+                    column=column,
+                    rule="draws must be finite numbers",
+                    cure="give a numeric column",
+                )
+            )
+            continue
         broken = ~np.isfinite(draws[column].to_numpy(dtype=float, na_value=np.nan))
         if broken.any():
             faults.append(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREY, BLACK = "#0072B2", "#D55E00", "#8C8C8C", "#000000"
 PALETTE = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", BLACK)
 
+_STYLES = ("-", "--", "-.", ":")
+
 #: More points than this only darken the cloud and swell a vector file.
 SHOWN_DRAWS = 2000
 
@@ -48,7 +50,17 @@ def draw_plane(
         ax.axline((0, 0), slope=threshold, color=GREY, ls="--", linewidth=1.2, label=label)
     for words, (x, y, horizontal, vertical) in _CORNERS.items():
         ax.text(
-            x, y, words, transform=ax.transAxes, ha=horizontal, va=vertical, fontsize=7, color=BLACK
+            x,
+            y,
+            words,
+            transform=ax.transAxes,
+            ha=horizontal,
+            va=vertical,
+            fontsize=7,
+            color=BLACK,
+            # The margin keeps the dots away from the words; the lines end at the white ground.
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+            zorder=5,
         )
     ax.set_xlabel(f"Difference in {effect_label}")
     ax.set_ylabel("Difference in cost (£)")
@@ -67,9 +79,10 @@ def draw_acceptability(
     ax: Axes, curve: pd.DataFrame, *, marked: Sequence[float], effect_label: str
 ) -> None:
     """Draw the probability of being the best strategy against the threshold."""
-    for colour, style, (strategy, rows) in zip(
-        PALETTE, _cycle_styles(), curve.groupby("strategy", sort=False), strict=False
-    ):
+    for number, (strategy, rows) in enumerate(curve.groupby("strategy", sort=False)):
+        colour = PALETTE[number % len(PALETTE)]
+        # One step further in each round of colours: no two of 32 strategies look the same.
+        style = _STYLES[(number + number // len(PALETTE)) % len(_STYLES)]
         ax.plot(rows["threshold"], rows["probability"], color=colour, ls=style, label=str(strategy))
     for threshold in marked:
         ax.axvline(threshold, color=GREY, linewidth=0.8, ls=":")
@@ -79,10 +92,6 @@ def draw_acceptability(
     ax.set_ylabel("Probability of being cost-effective")
     _format_pounds(ax, "x")
     ax.legend(fontsize=7, frameon=False)
-
-
-def _cycle_styles() -> Sequence[str]:
-    return ("-", "--", "-.", ":") * 2
 
 
 def draw_net_benefit(

@@ -10,7 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from cpi_analysis.economics.checks import check_confidence_level, check_thresholds
+from cpi_analysis.economics.checks import (
+    check_confidence_level,
+    check_replicates,
+    check_thresholds,
+)
 from cpi_analysis.economics.comparison import (
     GROUP_COLUMN,
     Comparison,
@@ -19,6 +23,7 @@ from cpi_analysis.economics.comparison import (
 )
 from cpi_analysis.economics.incremental_notes import describe_method, remark_comparison
 from cpi_analysis.economics.incremental_result import IncrementalResult
+from cpi_analysis.economics.wording import name_effect
 from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.inference.resampling import ResamplingPlan, build_rao_wu_plan
 from cpi_analysis.inference.weighted_regression import (
@@ -78,7 +83,7 @@ def estimate_incremental(
     method
         ``"rao_wu"``: K − 1 agencies of each stratum drawn with replacement.
     replicates
-        Number of replicates.
+        Number of replicates, 100 or more; 10,000 for a report.
     seed
         Seed of the random numbers; required.
     thresholds
@@ -90,12 +95,12 @@ def estimate_incremental(
     target, reference
         The values of ``arm`` that are compared, target minus reference.
     effect_label
-        What to call the effect; the name of its column when not given.
+        What to call one unit of the effect; its column in words when not given.
 
     Returns
     -------
     IncrementalResult
-        Rows ``delta_cost``, ``delta_effect`` and ``inb`` at each threshold.
+        Rows ``delta_cost``, ``delta_effect`` and ``inb`` at each threshold, with their unit.
 
     Raises
     ------
@@ -135,6 +140,8 @@ def estimate_incremental(
     [200.0, 0.1, 1800.0]
     """
     _check_settings(method, seed, thresholds, headline_threshold, confidence_level)
+    check_replicates(replicates)
+    effect_label = effect_label or name_effect(effect)
     comparison = build_comparison(
         data,
         cost=cost,
@@ -149,6 +156,8 @@ def estimate_incremental(
     point = _fit(comparison)
     df = float(comparison.n_clusters - 2)
     estimates = _tabulate(point, deltas, thresholds, df=df, confidence_level=confidence_level)
+    units = ["GBP", effect_label, *["GBP"] * len(thresholds)]
+    estimates.insert(2, "unit", units)
     if headline_threshold is None and len(thresholds) == 1:
         headline_threshold = float(thresholds[0])
     return IncrementalResult(
@@ -159,15 +168,15 @@ def estimate_incremental(
         seed=seed,
         confidence_level=confidence_level,
         estimand=(
-            f"difference in mean cost and mean {effect_label or effect} per participant, "
+            f"difference in mean cost and mean {effect_label} per participant, "
             f"{comparison.target} minus {comparison.reference}, at equal values of the "
             "covariates, in participants with complete data"
         ),
-        notes=(*comparison.notes, *remark_comparison(comparison, plan)),
-        draws=_frame_draws(deltas),
+        notes=(*comparison.notes, *remark_comparison(comparison, plan, effect_label)),
+        draws=_frame_draws(deltas, comparison, effect_label),
         target=comparison.target,
         reference=comparison.reference,
-        effect_label=effect_label or effect,
+        effect_label=effect_label,
         replicates=replicates,
         df=df,
         thresholds=tuple(float(threshold) for threshold in thresholds),
@@ -280,14 +289,21 @@ def _tabulate(
     )
 
 
-def _frame_draws(deltas: FloatArray) -> pd.DataFrame:
-    return pd.DataFrame(
+def _frame_draws(deltas: FloatArray, comparison: Comparison, effect_label: str) -> pd.DataFrame:
+    draws = pd.DataFrame(
         {
             "draw": np.arange(1, len(deltas) + 1),
             "delta_cost": deltas[:, 0],
             "delta_effect": deltas[:, 1],
         }
     )
+    # So that an analysis of the draws alone still knows what is compared.
+    draws.attrs = {
+        "target": comparison.target,
+        "reference": comparison.reference,
+        "effect_label": effect_label,
+    }
+    return draws
 
 
 def _share_positive(deltas: FloatArray, threshold: float | None) -> float | None:

@@ -15,6 +15,9 @@ FloatArray = NDArray[np.float64]
 #: Fewer agencies than this in a group that is compared within agencies calls for a warning.
 FEW_AGENCIES = 6
 
+#: Fewer replicates than this call for a warning.
+FEW_REPLICATES = 1000
+
 
 def describe_method(comparison: Comparison, replicates: int) -> str:
     """Return model, resampling and reference distribution in words."""
@@ -27,12 +30,22 @@ def describe_method(comparison: Comparison, replicates: int) -> str:
     )
 
 
-def remark_comparison(comparison: Comparison, plan: ResamplingPlan) -> tuple[str, ...]:
+def remark_comparison(
+    comparison: Comparison, plan: ResamplingPlan, effect_label: str
+) -> tuple[str, ...]:
     """Return what a reader must know about the replicates behind the numbers."""
     notes = []
+    if plan.replicates < FEW_REPLICATES:
+        error = 100 / np.sqrt(2 * plan.replicates)
+        notes.append(
+            f"Only {plan.replicates} replicates: the standard errors are rough (by about "
+            f"{error:.0f}% from one seed to another), and so are intervals and p-values."
+        )
     if not comparison.is_nested:
         notes.append(
-            "Some agencies have participants in both groups: all agencies form one stratum."
+            f"{comparison.n_mixed} of {comparison.n_clusters} agencies have participants in both "
+            "groups: check that this is meant. The agencies then form one stratum, not one for "
+            "each group."
         )
         notes += _remark_few_agencies(comparison)
     if plan.n_redrawn:
@@ -40,7 +53,8 @@ def remark_comparison(comparison: Comparison, plan: ResamplingPlan) -> tuple[str
             f"{plan.n_redrawn} of {plan.replicates:,} replicates could not be estimated (a group "
             "or a covariate had no weight) and were drawn again."
         )
-    notes.append(_remark_closed_form(comparison))
+    notes.append(_remark_closed_form(comparison, effect_label))
+    notes += comparison.level_notes
     if comparison.cost_design.shape[1] == 2 or comparison.effect_design.shape[1] == 2:
         notes.append("At least one of the two equations is not adjusted for any covariate.")
     return tuple(notes)
@@ -69,13 +83,13 @@ def compute_closed_form_covariance(comparison: Comparison) -> FloatArray:
     return compute_linearised_covariance(np.column_stack(influence), comparison.strata)
 
 
-def _remark_closed_form(comparison: Comparison) -> str:
+def _remark_closed_form(comparison: Comparison, effect_label: str) -> str:
     cost_error, effect_error = np.sqrt(np.diag(compute_closed_form_covariance(comparison)))
-    exactness = "exact" if _is_linear(comparison) else "to first order"
+    exactness = "exactly" if _is_linear(comparison) else "to first order"
     return (
-        f"Check: with infinitely many replicates the standard errors are, {exactness}, "
-        f"{format_value(float(cost_error))} for delta_cost and "
-        f"{format_value(float(effect_error))} for delta_effect."
+        "Check: infinitely many replicates would give standard errors of "
+        f"£{format_value(float(cost_error))} for the difference in cost and "
+        f"{format_value(float(effect_error))} for the difference in {effect_label} ({exactness})."
     )
 
 

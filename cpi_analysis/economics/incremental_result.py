@@ -25,7 +25,8 @@ class IncrementalResult(Result):
     Parameters
     ----------
     draws
-        One row per replicate: ``draw, delta_cost, delta_effect``.
+        One row per replicate: ``draw, delta_cost, delta_effect``; its ``attrs`` hold the names
+        of the groups and of the effect.
     target, reference
         The two groups; every difference is target minus reference.
     effect_label
@@ -78,6 +79,10 @@ class IncrementalResult(Result):
             f"({self._phrase_interval(row, is_money=True)}), and the probability of being "
             f"cost-effective is {phrase_probability(self.probability)}."
         )
+
+    def _facts(self) -> list[str]:
+        unit = [f"thresholds in GBP per {self.effect_label}"] if self.thresholds else []
+        return [*super()._facts(), f"{self.replicates:,} replicates", *unit]
 
     def _phrase_deltas(self) -> str:
         cost, effect = self.point("delta_cost"), self.point("delta_effect")

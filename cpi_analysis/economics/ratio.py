@@ -105,9 +105,9 @@ class IcerResult(Result):
 def compute_icer(
     draws: pd.DataFrame | IncrementalResult,
     *,
-    target: str = "target",
-    reference: str = "reference",
-    effect_label: str = "unit of effect",
+    target: str | None = None,
+    reference: str | None = None,
+    effect_label: str | None = None,
 ) -> IcerResult:
     """Return the ratio of incremental cost to incremental effect, with its quadrant.
 
@@ -119,7 +119,8 @@ def compute_icer(
         strategy, cost, effect`` with ``target`` and ``reference`` naming two strategies: the
         ratio is that of the means over the draws.
     target, reference
-        Names of the groups or strategies, for tables.
+        Names of the groups or strategies, for tables: those of the analysis that made the
+        table, when it is ``result.draws``.
     effect_label
         What one unit of effect is called, for tables.
 
@@ -153,10 +154,10 @@ def compute_icer(
     >>> round(result.icer), result.quadrant
     (1000, 'north-east')
     """
-    deltas, names = _take_deltas(draws, target=target, reference=reference)
+    deltas, names, label = _take_deltas(draws, target=target, reference=reference)
     origin = draws if isinstance(draws, IncrementalResult) else None
+    effect_label = (None if origin else effect_label) or label or "unit of effect"
     if origin:
-        effect_label = origin.effect_label
         cost, effect = (
             float(origin.point(name)["estimate"]) for name in ("delta_cost", "delta_effect")
         )
@@ -208,12 +209,14 @@ def classify_quadrants(deltas: FloatArray) -> NDArray[np.str_]:
 
 
 def _take_deltas(
-    draws: pd.DataFrame | IncrementalResult, *, target: str, reference: str
-) -> tuple[FloatArray, tuple[str, str]]:
+    draws: pd.DataFrame | IncrementalResult, *, target: str | None, reference: str | None
+) -> tuple[FloatArray, tuple[str, str], str | None]:
     arranged = arrange_draws(draws, target=target, reference=reference)
     if arranged.is_difference:
         deltas = np.column_stack([arranged.cost[:, 0], arranged.effect[:, 0]])
-        return deltas, (arranged.strategies[0], arranged.strategies[1])
+        names = (arranged.strategies[0], arranged.strategies[1])
+        return deltas, names, arranged.effect_label
+    target, reference = target or "target", reference or "reference"
     if target == reference or not {target, reference} <= set(arranged.strategies):
         raise DataError(
             Fault(
@@ -232,7 +235,7 @@ def _take_deltas(
             arranged.effect[:, new] - arranged.effect[:, old],
         ]
     )
-    return deltas, (target, reference)
+    return deltas, (target, reference), None
 
 
 def _find_region(result: IncrementalResult) -> FiellerRegion:
@@ -261,6 +264,7 @@ def _tabulate(
     head = {
         "quantity": "icer",
         "quadrant": quadrant,
+        "unit": f"GBP per {effect_label}",
         "estimate": np.nan if icer is None else icer,
         "conf_low": region.low if region else np.nan,
         "conf_high": region.high if region else np.nan,
@@ -273,6 +277,7 @@ def _tabulate(
         {
             "quantity": "quadrant_share",
             "quadrant": name,
+            "unit": "share of draws",
             "proportion": float(np.mean(found == name)),
             "interpretation": _MEANING[name].format(unit=effect_label),
         }

@@ -25,6 +25,17 @@ def phrase_interval(low: float, high: float, level: float, *, is_money: bool) ->
     return f"{level:.0%} CI {show(low)} to {show(high)}"
 
 
+def name_effect(column: str) -> str:
+    """Return the name of a column as the words for an effect.
+
+    Examples
+    --------
+    >>> name_effect("qaly"), name_effect("days_at_home")
+    ('QALY', 'days at home')
+    """
+    return "QALY" if column.lower() in ("qaly", "qalys") else column.replace("_", " ")
+
+
 def phrase_list(names: Sequence[str]) -> str:
     """Return names joined by commas and a last ``and``."""
     *first, last = names

@@ -22,6 +22,9 @@ BLOCK_SIZE = 1024
 #: no longer close to the one that the method needs, and the plan is refused.
 MAXIMUM_REDRAWN_SHARE = 0.05
 
+#: With fewer replicates an analysis is refused: the error of a standard error is then above 7%.
+MINIMUM_REPLICATES = 100
+
 _MAXIMUM_ATTEMPTS = 1000
 
 
@@ -208,9 +211,26 @@ def compute_linearised_covariance(
     return total
 
 
+def is_whole(number: object) -> bool:
+    """Return whether an argument is a whole number by its type: 1000.0 and True are not."""
+    return isinstance(number, int | np.integer) and not isinstance(number, bool)
+
+
+def fault_replicates_not_whole() -> Fault:
+    """Return the fault of a number of replicates such as 1e3, which Python reads as 1000.0."""
+    return Fault(
+        code="CPI-E021",
+        column="replicates",
+        rule="the number of replicates is a whole number",
+        cure="write it without decimals or exponent: 1000, not 1e3",
+    )
+
+
 def _check_settings(replicates: int, seed: int) -> None:
     faults = []
-    if replicates < 2:
+    if not is_whole(replicates):
+        faults.append(fault_replicates_not_whole())
+    elif replicates < 2:
         faults.append(
             Fault(
                 code="CPI-E024",
@@ -219,7 +239,7 @@ def _check_settings(replicates: int, seed: int) -> None:
                 cure="ask for 1,000 or more",
             )
         )
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+    if not is_whole(seed) or seed < 0:
         faults.append(
             Fault(
                 code="CPI-E047",

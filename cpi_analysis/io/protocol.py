@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from cpi_analysis.inference.resampling import MINIMUM_REPLICATES
 from cpi_analysis.io.instruments.model import MissingRule
 from cpi_analysis.io.settings import StrictModel
 
@@ -92,7 +93,8 @@ class EconomicPlan(StrictModel):
     ``effect`` is ``"qaly"`` (area under the utility curve over ``utility_timepoints``) or the
     name of a measure at the last of ``cost_timepoints``. Costs are summed over
     ``cost_timepoints``. ``adjust_for_baseline`` adds baseline cost to the cost equation and
-    baseline utility (or effect) to the effect equation.
+    baseline utility (or effect) to the effect equation. ``threshold_maximum`` is where the
+    acceptability curve ends: at the largest of ``thresholds`` or beyond.
     """
 
     effect: str
@@ -102,10 +104,10 @@ class EconomicPlan(StrictModel):
     cost_timepoints: tuple[str, ...]
     adjust_for_baseline: bool
     covariates: tuple[str, ...] = ()
-    thresholds: tuple[Annotated[float, Field(ge=0)], ...]
+    thresholds: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...]
     headline_threshold: float
-    threshold_maximum: float
-    replicates: int = Field(ge=100)
+    threshold_maximum: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    replicates: int = Field(ge=MINIMUM_REPLICATES)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -113,6 +115,8 @@ class EconomicPlan(StrictModel):
             raise ValueError("thresholds must be in increasing order, each once")
         if self.headline_threshold not in self.thresholds:
             raise ValueError("headline_threshold must be one of thresholds")
+        if self.threshold_maximum < self.thresholds[-1]:
+            raise ValueError("threshold_maximum must reach the largest of thresholds")
         if self.effect == "qaly" and (self.utility is None or len(self.utility_timepoints) < 2):
             raise ValueError("a qaly needs utility and at least two utility_timepoints")
         return self

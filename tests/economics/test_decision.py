@@ -317,6 +317,11 @@ def test_three_strategies_of_dampack():
         (_cloud().assign(delta_cost=math.nan), [1], "CPI-E024"),
         (_cloud().iloc[:0], [1], "CPI-E003"),
         (_strategies([[1, 2]], [[1, 2]], ["a", "b"]).iloc[:1], [1], "CPI-E013"),
+        (pd.concat([_cloud(n=5)] * 2), [1], "CPI-E013"),
+        (_cloud(n=5).assign(draw=[1, 2, 3, None, 4]), [1], "CPI-E014"),
+        (_strategies([[1, 2]], [[1, 2]], ["a", None]), [1], "CPI-E014"),
+        (_cloud(n=2).assign(delta_cost=["many", "few"]), [1], "CPI-E020"),
+        (pd.concat([_cloud(n=5)] * 2, axis=1), [1], "CPI-E006"),
         (_strategies([[1, 2]], [[1, 2]], ["a", "a"]), [1], "CPI-E013"),
     ],
 )
@@ -334,3 +339,98 @@ def test_the_curve_is_drawn_finely_with_the_thresholds_marked():
     assert axes.get_xlim() == (0, 50_000)
     # Two strategies and two marked thresholds.
     assert len(axes.lines) == 4
+
+
+def _find_line(axes, label):
+    return next(line for line in axes.lines if line.get_label() == label).get_xydata()
+
+
+def _assert_line_is_right(result, draws, thresholds, *, tolerance):
+    line = _find_line(result.plot(), "target")
+    shown = np.interp(thresholds, line[:, 0], line[:, 1])
+    benefit = np.outer(thresholds, draws["delta_effect"]) - draws["delta_cost"].to_numpy()
+    assert shown == pytest.approx((benefit > 0).mean(axis=1), abs=tolerance)
+
+
+@pytest.mark.parametrize("maximum", [None, 50_000, 50_001, 200_000])
+def test_the_line_is_right_between_the_thresholds_of_few_draws(maximum):
+    """Every change of side is a step where it happens: the line is exact."""
+    rng = np.random.default_rng(8)
+    draws = _deltas(rng.normal(500, 800, 40), rng.normal(0.03, 0.04, 40))
+    result = compute_acceptability(draws, thresholds=[20_000, 50_000], curve_maximum=maximum)
+    between = rng.uniform(0, maximum or 50_000, 2000)
+    _assert_line_is_right(result, draws, between, tolerance=1e-9)
+    assert result.plot().get_xlim() == (0, maximum or 50_000)
+
+
+def test_the_line_is_right_between_the_thresholds_of_many_draws():
+    """Beyond 1,000 changes the grid of 0.1% of the axis is what limits the line."""
+    draws = _cloud(n=5000)
+    result = compute_acceptability(draws, thresholds=[20_000, 50_000])
+    between = np.random.default_rng(1).uniform(0, 50_000, 500)
+    # At most 0.4% of these draws change sides within £50.
+    _assert_line_is_right(result, draws, between, tolerance=0.004)
+
+
+def test_two_draws_make_one_upright_step():
+    result = compute_acceptability(_deltas([100, 300], [0.01, 0.01]), thresholds=[20_000, 50_000])
+    line = _find_line(result.plot(), "target")
+    assert np.interp([5_000, 9_999, 10_001, 29_999, 30_001], *line.T) == pytest.approx(
+        [0, 0, 0.5, 0.5, 1]
+    )
+
+
+def test_a_curve_that_ends_before_a_threshold_is_refused():
+    for maximum in (100, math.inf, math.nan):
+        with pytest.raises(DataError) as caught:
+            compute_acceptability(_cloud(), thresholds=[20_000], curve_maximum=maximum)
+        assert caught.value.codes == ("CPI-E024",)
+
+
+def test_a_threshold_of_zero_alone_can_be_drawn():
+    assert compute_acceptability(_cloud(), thresholds=[0]).plot().get_xlim() == (0, 1)
+
+
+def test_more_strategies_than_colours_are_all_drawn():
+    rng = np.random.default_rng(2)
+    names = [f"s{number}" for number in range(11)]
+    draws = _strategies(rng.normal(5, 2, (30, 11)), rng.normal(1, 0.3, (30, 11)), names)
+    axes = compute_acceptability(draws, thresholds=[5]).plot()
+    lines = [line for line in axes.lines if line.get_label() in names]
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 11
+
+
+def test_the_number_of_draws_is_said_with_what_it_means():
+    result = compute_acceptability(_cloud(n=400), thresholds=[20_000])
+    # 100 sqrt(.5 × .5/400) = 2.5 percentage points.
+    assert any("400 draws" in note and "2.5 percentage points" in note for note in result.notes)
+    assert result.glance()["replicates"].tolist() == [400]
+
+
+def test_draws_of_an_analysis_keep_the_names_of_the_groups():
+    data = pd.DataFrame(
+        {
+            "agency": np.repeat(np.arange(8), 5),
+            "group": np.repeat(["new", "usual"] * 4, 5),
+            "cost": np.random.default_rng(2).gamma(2, 500, 40),
+            "qaly": np.random.default_rng(3).normal(0.6, 0.2, 40),
+        }
+    )
+    result = estimate_incremental(
+        data,
+        cost="cost",
+        effect="qaly",
+        arm="group",
+        cluster="agency",
+        target="new",
+        reference="usual",
+        replicates=100,
+        seed=1,
+    )
+    found = compute_acceptability(result.draws, thresholds=[20_000])
+    assert set(found.tidy()["strategy"]) == {"new", "usual"}
+    assert found.effect_label == "QALY"
+    ratio = compute_icer(result.draws)
+    assert (ratio.target, ratio.reference, ratio.effect_label) == ("new", "usual", "QALY")
+    named = compute_acceptability(result.draws, thresholds=[1], target="a", reference="b")
+    assert set(named.tidy()["strategy"]) == {"a", "b"}

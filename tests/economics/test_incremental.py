@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cpi_analysis.economics import compute_icer, estimate_incremental
+from cpi_analysis.economics import compute_icer, estimate_incremental, fit_incremental_models
 from cpi_analysis.economics.comparison import build_comparison
 from cpi_analysis.economics.incremental_notes import compute_closed_form_covariance
 from cpi_analysis.errors import DataError, ModelError
@@ -94,7 +94,7 @@ def test_four_agencies_by_hand():
     # t(.975; 2) = 4.3027 (tables)
     row = _row(result, "delta_cost")
     assert row["conf_high"] - row["estimate"] == pytest.approx(4.3027 * row["std_error"], rel=1e-4)
-    assert any("exact, 141.4" in note for note in result.notes)
+    assert any("£141.4" in note and "(exactly)" in note for note in result.notes)
 
 
 # golden: PBS, a cluster trial (R: lm, clubSandwich) -------------------------------------------
@@ -281,7 +281,11 @@ def test_groups_within_agencies_form_one_stratum_and_the_note_says_so():
     data = _people(agencies=14)
     data["band"] = np.where(np.arange(len(data)) % 4 == 0, "high", "low")
     result = _estimate(data, arm="band", target="high", reference="low")
-    assert any("one stratum" in note for note in result.notes)
+    # Agencies have 8 participants, every fourth is in the high band.
+    assert any(
+        note.startswith("14 of 14 agencies have participants in both groups")
+        for note in result.notes
+    )
     assert "over all agencies" in result.method
     assert set(result.tidy()["df"]) == {12.0}
 
@@ -357,6 +361,12 @@ def _one_agency(data):
         (lambda d: d.assign(qaly=0.7), {}, ModelError, "CPI-M003"),
         (lambda d: d.assign(qaly=np.nan), {}, DataError, "CPI-E038"),
         (lambda d: d[d["arm"] == 1], {}, DataError, "CPI-E038"),
+        (lambda d: d.assign(cost=np.inf), {}, DataError, "CPI-E024"),
+        (lambda d: d, {"replicates": 1e3}, DataError, "CPI-E021"),
+        (lambda d: d, {"replicates": True}, DataError, "CPI-E021"),
+        (lambda d: d, {"replicates": "1000"}, DataError, "CPI-E021"),
+        (lambda d: d, {"replicates": 99}, DataError, "CPI-E024"),
+        (lambda d: pd.concat([d, d[["cost", "qaly"]]], axis=1), {}, DataError, "CPI-E006"),
         (_one_agency, {}, ModelError, "CPI-M001"),
         (lambda d: d.assign(agency=d["agency"].where(d.index > 3)), {}, DataError, "CPI-E014"),
     ],
@@ -373,6 +383,22 @@ def test_an_unavailable_method_names_those_that_are():
         _estimate(_people(), method="bayesian")
 
 
+def test_columns_that_are_there_twice_are_named():
+    data = _people()
+    with pytest.raises(DataError) as caught:
+        _estimate(pd.concat([data, data[["cost", "arm"]]], axis=1))
+    assert {fault.column for fault in caught.value.faults} == {"cost", "arm"}
+
+
+def test_an_error_about_collinear_covariates_names_no_level():
+    data = _people()
+    data["secret"] = np.where(data["arm"] == 1, "level-of-someone", "other")
+    with pytest.raises(ModelError) as caught:
+        _estimate(data, covariates=["secret"])
+    assert "secret" in str(caught.value)
+    assert "level-of-someone" not in str(caught.value)
+
+
 # what it shows ---------------------------------------------------------------------------------
 
 
@@ -387,9 +413,80 @@ def test_the_summary_gives_net_benefit_interval_and_probability():
 
 def test_the_plane_has_labels_and_every_quadrant():
     axes = _estimate(_people(), headline_threshold=20_000).plot()
-    assert axes.get_xlabel() == "Difference in qaly"
+    assert axes.get_xlabel() == "Difference in QALY"
     assert axes.get_ylabel() == "Difference in cost (£)"
     assert len(axes.texts) == 4
+
+
+def test_the_words_of_the_quadrants_have_a_white_ground_and_cover_no_dot():
+    axes = _estimate(_people(), headline_threshold=20_000).plot()
+    axes.figure.canvas.draw()
+    dots = axes.transData.transform(axes.collections[0].get_offsets())
+    line = next(line for line in axes.lines if "per QALY" in str(line.get_label()))
+    for text in axes.texts:
+        assert text.get_bbox_patch().get_facecolor() == (1, 1, 1, 1)
+        assert text.get_zorder() > line.get_zorder()
+        ground = text.get_window_extent()
+        assert not any(ground.contains(*dot) for dot in dots)
+
+
+def test_every_row_says_its_unit():
+    result = _estimate(_people())
+    units = result.tidy().set_index("quantity")["unit"]
+    assert units["delta_cost"] == "GBP"
+    assert units["delta_effect"] == "QALY"
+    assert set(units["inb"]) == {"GBP"}
+    assert "thresholds in GBP per QALY" in repr(result)
+    assert "thresholds in GBP per days at home" in repr(
+        _estimate(_people(), effect_label="days at home")
+    )
+    models = fit_incremental_models(
+        _people(), cost="cost", effect="qaly", arm="arm", cluster="agency"
+    )
+    assert models.tidy()["unit"].tolist() == ["GBP", "QALY"]
+    ratio = compute_icer(result).tidy().set_index("quantity")["unit"]
+    assert ratio["icer"] == "GBP per QALY"
+
+
+def test_a_column_names_its_effect_in_words():
+    data = _people().rename(columns={"qaly": "days_at_home"})
+    result = _estimate(data, effect="days_at_home")
+    assert result.effect_label == "days at home"
+    assert "mean days at home" in result.estimand
+
+
+def test_few_replicates_are_said_to_be_rough():
+    def rough(replicates):
+        notes = _estimate(_people(), replicates=replicates).notes
+        return [note for note in notes if "rough" in note]
+
+    # The standard error of a standard deviation from n draws is 1/sqrt(2n): 5% with 200.
+    assert "200 replicates" in rough(200)[0]
+    assert "about 5%" in rough(200)[0]
+    assert rough(1000) == []
+
+
+def test_one_person_in_the_wrong_group_is_counted_and_said():
+    data = _people()
+    data.loc[0, "arm"] = 1 - data.loc[0, "arm"]
+    result = _estimate(data)
+    note = next(note for note in result.notes if "both groups" in note)
+    assert note.startswith("1 of 12 agencies have participants in both groups: check")
+
+
+def test_the_reference_level_of_a_covariate_in_text_is_said_once():
+    notes = _estimate(_people(), covariates=["sector"]).notes
+    levels = [note for note in notes if note.startswith("sector: ")]
+    assert len(levels) == 1
+    assert "'charity'" in levels[0]
+    assert not [note for note in _estimate(_people()).notes if note.startswith("sector")]
+
+
+def test_the_check_of_the_standard_errors_is_a_sentence_with_units():
+    note = next(note for note in _estimate(_people()).notes if note.startswith("Check: "))
+    assert "would give standard errors of £" in note
+    assert "for the difference in QALY (" in note
+    assert "delta_" not in note
 
 
 # recovery --------------------------------------------------------------------------------------

@@ -172,3 +172,12 @@ def test_settings_that_cannot_be_used_are_refused(strata, replicates, seed, erro
     with pytest.raises(error) as caught:
         build_rao_wu_plan(np.array(strata), replicates=replicates, seed=seed)
     assert caught.value.codes == (code,)
+
+
+@pytest.mark.parametrize(
+    ("replicates", "code"), [(1e3, "CPI-E021"), (True, "CPI-E021"), (1, "CPI-E024")]
+)
+def test_the_number_of_replicates_is_a_whole_number(replicates, code):
+    with pytest.raises(DataError) as caught:
+        build_rao_wu_plan(np.array([0, 0, 1, 1]), replicates=replicates, seed=1)
+    assert caught.value.codes == (code,)
