@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cpi_analysis.io.protocol import Contrast, EconomicPlan
     from cpi_analysis.io.trial import TrialData
 
-_FIXED = ("participant_id", "agency_id", "exposure", "exposure_target", "follow_up_cost", "effect")
+RECRUITED, ANALYSED = "recruited", "analysed"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,8 +38,8 @@ class EconomicSet:
         target, 0.0 reference), ``follow_up_cost`` (GBP), ``effect``, ``baseline_cost`` and
         ``baseline_effect`` when the plan adjusts for them, covariates.
     flow
-        ``group, reason, n``: recruited, left out for each reason (the first that applies), and
-        analysed.
+        ``reason, group, n``: recruited, left out (each participant once, by the first reason
+        that applies; the reasons are in the order in which they are applied), and analysed.
     covariates
         Columns of the cost equation and of the effect equation.
     plan, contrast, confidence_level
@@ -62,7 +62,8 @@ class EconomicSet:
     @property
     def notes(self) -> tuple[str, ...]:
         """Who was left out, in words."""
-        left_out = self.flow[~self.flow["reason"].isin(["recruited", "analysed"])]
+        left_out = self.flow[~self.flow["reason"].isin([RECRUITED, ANALYSED])]
+        left_out = left_out[left_out["n"] > 0]
         if left_out.empty:
             return ()
         rows = zip(left_out["group"], left_out["n"], left_out["reason"], strict=True)
@@ -99,19 +100,26 @@ def build_economic_set(trial: TrialData) -> EconomicSet:
     table["exposure_target"] = np.where(table["exposure"] == contrast.target, 1.0, 0.0)
     table["follow_up_cost"] = _take(trial, FOLLOW_UP_COST, plan.cost_timepoints[-1])
     table["effect"] = _take(trial, plan.effect, _effect_timepoint(plan))
+    effect_label = "QALY" if plan.effect == QALY else _label(trial, plan.effect)
+    named = {"follow_up_cost": "follow-up cost", "effect": effect_label}
     if plan.adjust_for_baseline:
         first = find_baseline(trial)
         table["baseline_cost"] = _take(trial, name_cost(plan), first)
         table["baseline_effect"] = _take_baseline_effect(trial, plan, first)
+        named["baseline_cost"] = "baseline cost"
+        named["baseline_effect"] = (
+            "baseline utility" if plan.effect == QALY else f"baseline {effect_label}"
+        )
     common = []
     for covariate in plan.covariates:
         name = name_column(covariate)
         table[name] = pick_covariate(trial, people, covariate)
+        named[name] = covariate
         common.append(name)
     table = table.reset_index()
     return EconomicSet(
         data=_keep_complete(table),
-        flow=_count_flow(table, contrast),
+        flow=_count_flow(table, named, contrast),
         covariates={
             equation: (*([f"baseline_{equation}"] if plan.adjust_for_baseline else []), *common)
             for equation in ("cost", "effect")
@@ -119,7 +127,7 @@ def build_economic_set(trial: TrialData) -> EconomicSet:
         plan=plan,
         contrast=contrast,
         confidence_level=protocol.confidence_level,
-        effect_label="QALY" if plan.effect == QALY else _label(trial, plan.effect),
+        effect_label=effect_label,
         is_synthetic=trial.is_synthetic,
     )
 
@@ -129,25 +137,28 @@ def _keep_complete(table: pd.DataFrame) -> pd.DataFrame:
     return kept.reset_index(drop=True)
 
 
-def _count_flow(table: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
-    no_group = explain_unclassified(contrast)
-    group = table["exposure"]
-    reason = pd.Series("analysed", index=table.index, dtype=object)
-    checked = [column for column in table.columns if column not in _FIXED[:4]]
-    named = {column: f"{column.replace('_', ' ')} missing" for column in checked}
-    for column in reversed(checked):
-        reason = reason.mask(table[column].isna(), named[column])
-    reason = reason.mask(group == UNCLASSIFIED, no_group)
-    ordered = [no_group, *named.values()]
-    rows = []
-    for name in (contrast.target, contrast.reference, UNCLASSIFIED):
-        mine = reason[group == name]
-        if mine.empty and name == UNCLASSIFIED:
-            continue
-        rows.append((name, "recruited", len(mine)))
-        rows += [(name, why, int((mine == why).sum())) for why in ordered if (mine == why).any()]
-        rows.append((name, "analysed", int((mine == "analysed").sum())))
-    return pd.DataFrame(rows, columns=["group", "reason", "n"])
+def _count_flow(table: pd.DataFrame, named: Mapping[str, str], contrast: Contrast) -> pd.DataFrame:
+    """Return how many were recruited, left out for the first reason that applies, analysed.
+
+    ``named`` has the columns that must be there, in the order in which they are checked, and
+    their words.
+    """
+    exposure = table["exposure"]
+    conditions = {explain_unclassified(contrast): exposure == UNCLASSIFIED}
+    conditions |= {f"{words} is missing": table[column].isna() for column, words in named.items()}
+    first = pd.Series(ANALYSED, index=table.index, dtype=object)
+    for reason, holds in conditions.items():
+        first = first.mask((first == ANALYSED) & holds, reason)
+    groups = [contrast.target, contrast.reference]
+    groups += [UNCLASSIFIED] if (exposure == UNCLASSIFIED).any() else []
+    steps = [reason for reason in conditions if (first == reason).any()]
+    rows = [(RECRUITED, group, int((exposure == group).sum())) for group in groups]
+    rows += [
+        (step, group, int(((first == step) & (exposure == group)).sum()))
+        for step in [*steps, ANALYSED]
+        for group in groups
+    ]
+    return pd.DataFrame(rows, columns=["reason", "group", "n"])
 
 
 def _take(trial: TrialData, measure: str, timepoint: str) -> pd.Series:

@@ -58,7 +58,9 @@ def compute_qalys(
     utilities
         One row per participant, one column per timepoint.
     months
-        Months from baseline of each timepoint: by column name, or in the order of the columns.
+        Months from baseline of each timepoint, the first 0: by column name, or in the order of
+        the columns. Months, not years: ``{"baseline": 0, "year1": 12}``. Years cannot be told
+        from months, and would give QALYs that are twelve times too small.
     discount_rate
         Annual rate, such as 0.035; required when the last timepoint is after month 12.
 
@@ -70,8 +72,8 @@ def compute_qalys(
     Raises
     ------
     DataError
-        When a timepoint has no month, months do not differ, a utility is above 1 or not
-        finite, or the discount rate is missing.
+        When a timepoint has no month, months do not differ or do not start at 0, a utility is
+        above 1 or not a finite number, or the discount rate is missing.
 
     Notes
     -----
@@ -90,6 +92,7 @@ def compute_qalys(
     >>> round(float(compute_qalys(wide, months={"baseline": 0, "month9": 9})[0]), 4)
     0.4125
     """
+    check_columns(utilities, list(utilities.columns), table="utilities")
     schedule = _read_schedule(utilities, months)
     _check_utilities(utilities)
     times = np.array(sorted(schedule.values()))
@@ -100,6 +103,16 @@ def compute_qalys(
                 column="months",
                 rule="an area needs two or more timepoints at different months",
                 cure="give the months from baseline of each column",
+            )
+        )
+    if times[0] != 0:
+        raise DataError(
+            Fault(
+                code="CPI-E024",
+                column="months",
+                rule="the area starts at baseline: one timepoint is at month 0",
+                cure="add the baseline utility; for a later stretch alone, count the months from "
+                "its start",
             )
         )
     if times[-1] > _MONTHS_PER_YEAR and discount_rate is None:
@@ -164,6 +177,17 @@ def _read_schedule(
 def _check_utilities(utilities: pd.DataFrame) -> None:
     faults = []
     for column in utilities.columns:
+        if not pd.api.types.is_numeric_dtype(utilities[column]):
+            faults.append(
+                Fault(
+                    code="CPI-E020",
+                    table="utilities",
+                    column=str(column),
+                    rule="a utility is a number",
+                    cure="give a numeric column; compute_eq5d_utility gives one from profiles",
+                )
+            )
+            continue
         values = utilities[column].to_numpy(dtype=float, na_value=np.nan)
         broken = (values > _FULL_HEALTH) | np.isinf(values)
         if broken.any():

@@ -117,7 +117,7 @@ def _to_cells(profiles: Profiles, chosen: ValueSet) -> pd.DataFrame:
                 column="profiles",
                 rule="the profiles do not have a shape that can be read",
                 allowed='five columns, an array (n, 5), or texts such as "21232"',
-                cure="give the profiles in one of these shapes",
+                cure='give texts: "11111", not the number 11111; or one column per dimension',
             )
         )
     return _split_texts(texts, dimensions)

@@ -154,14 +154,20 @@ def test_the_flow_adds_up_and_names_the_first_reason():
     chosen = build_economic_set(derive_economic_measures(make_trial(utility=utility, cost=cost)))
     flow = chosen.flow.set_index(["group", "reason"])["n"]
     assert flow["intervention", "recruited"] == 6
-    assert flow["intervention", "follow up cost missing"] == 1
+    assert flow["intervention", "follow-up cost is missing"] == 1
     assert flow["intervention", "analysed"] == 5
-    assert flow["comparison", "baseline cost missing"] == 1
+    assert flow["comparison", "baseline cost is missing"] == 1
     left_out = flow[~flow.index.get_level_values("reason").isin(["recruited", "analysed"])]
     for group in ("intervention", "comparison"):
         assert flow[group, "recruited"] - left_out[group].sum() == flow[group, "analysed"]
     assert len(chosen.data) == 10
-    assert "comparison: 1 (baseline cost missing)" in chosen.notes[0]
+    assert chosen.flow["reason"].drop_duplicates().tolist() == [
+        "recruited",
+        "follow-up cost is missing",
+        "baseline cost is missing",
+        "analysed",
+    ]
+    assert "comparison: 1 (baseline cost is missing)" in chosen.notes[0]
 
 
 BAND = Contrast(
@@ -191,6 +197,10 @@ def test_fidelity_bands_are_formed_at_the_cutoff_and_said_to_be_observed():
     assert "P11" not in groups.index
     flow = chosen.flow.set_index(["group", "reason"])["n"]
     assert flow["not classified", "recruited"] == 1
+    assert chosen.flow["reason"].drop_duplicates().tolist()[1] == (
+        "fidelity@m9, which forms the groups, is missing"
+    )
+    assert chosen.flow["n"].sum() == 24  # twelve recruited, each counted once more
     result = estimate_planned_evaluation(
         build_economic_set(derive_economic_measures(_without_baseline(chosen, tables))), seed=1
     )
@@ -200,6 +210,28 @@ def test_fidelity_bands_are_formed_at_the_cutoff_and_said_to_be_observed():
 def _without_baseline(chosen, tables):
     protocol = make_protocol(contrast=BAND, adjust_for_baseline=False)
     return make_trial(protocol=protocol, measurements=tables["measurements"])
+
+
+def test_each_person_is_counted_once_and_reasons_come_in_the_order_of_the_checks():
+    """P00 lacks everything, P02 only the baseline utility; both are in the intervention."""
+    utility = {
+        "baseline": [None, 0.6, None, *UTILITY["baseline"][3:]],
+        "m9": [None, *UTILITY["m9"][1:]],
+    }
+    cost = {"baseline": [None, None, *COST["baseline"][2:]], "m9": COST["m9"]}
+    chosen = build_economic_set(derive_economic_measures(make_trial(utility=utility, cost=cost)))
+    steps = chosen.flow.pivot(index="reason", columns="group", values="n")
+    order = ["recruited", "QALY is missing", "baseline cost is missing", "analysed"]
+    # A QALY needs the baseline utility: nobody is left for that reason.
+    assert chosen.flow["reason"].drop_duplicates().tolist() == order
+    assert steps.loc[order, "intervention"].tolist() == [6, 2, 0, 4]
+    assert steps.loc[order, "comparison"].tolist() == [6, 0, 1, 5]
+
+
+@pytest.mark.parametrize("maximum", [100.0, 29_999.0, float("inf")])
+def test_a_plan_whose_curve_ends_before_its_thresholds_is_refused(maximum):
+    with pytest.raises(ValueError, match="threshold_maximum"):
+        make_protocol(threshold_maximum=maximum)
 
 
 def test_covariates_are_columns_or_measures():

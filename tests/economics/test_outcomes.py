@@ -86,6 +86,8 @@ def test_columns_are_put_in_the_order_of_their_months():
         ({"a": [0.5], "b": [0.6]}, {"a": 9, "b": 9}, "CPI-E024"),
         ({"a": [0.5], "b": [0.6]}, [0, 6, 9], "CPI-E047"),
         ({"a": [0.5]}, {"a": 0}, "CPI-E024"),
+        ({"a": [0.5], "b": [0.6]}, {"a": 3, "b": 9}, "CPI-E024"),
+        ({"a": [0.5], "b": ["good"]}, {"a": 0, "b": 9}, "CPI-E020"),
     ],
 )
 def test_what_has_no_area_is_refused(utilities, months, code):
@@ -100,3 +102,17 @@ def test_the_value_set_must_be_named_and_decides_the_utility():
     assert found == pytest.approx([1.0, 0.516, -0.594])
     with pytest.raises(TypeError):
         compute_eq5d_utility(["11111"])
+
+
+def test_profiles_as_numbers_are_refused_with_the_cure():
+    with pytest.raises(DataError) as caught:
+        compute_eq5d_utility([11111, 21232], value_set="UK_3L_A1")
+    assert caught.value.codes == ("CPI-E045",)
+    assert "give texts" in caught.value.faults[0].cure
+
+
+def test_two_columns_of_utilities_with_one_name_are_refused():
+    wide = pd.DataFrame([[0.5, 0.6, 0.7]], columns=["a", "b", "b"])
+    with pytest.raises(DataError) as caught:
+        compute_qalys(wide, months={"a": 0, "b": 9})
+    assert caught.value.codes == ("CPI-E006",)
