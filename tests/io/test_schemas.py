@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from cpi_analysis.errors import DataError
-from cpi_analysis.io.schemas import TABLES, check_table, table_spec
+from cpi_analysis.io.schemas import TABLES, ColumnSpec, check_table, table_spec
 from tests.io.small_trial import MARKER, changed, valid_tables
 
 
@@ -93,6 +93,43 @@ def test_a_bad_cell(table: str, column: str, value: object, code: str) -> None:
     fault = next(fault for fault in faults if fault.code == code)
     assert (fault.table, fault.column, fault.rows) == (table, column, (1,))
     assert MARKER not in str(DataError(faults))
+
+
+#: A cell that each kind of column refuses, and the code of the fault.
+BAD_CELLS: dict[str, tuple[object, str]] = {
+    "identifier": ("P 1", "CPI-E025"),
+    "category": (MARKER, "CPI-E023"),
+    "text": (7, "CPI-E023"),
+    "integer": (-3, "CPI-E024"),
+    "number": (-3.0, "CPI-E024"),
+    "boolean": (MARKER, "CPI-E027"),
+    "date": (pd.Timestamp("2112-01-01"), "CPI-E028"),
+}
+NULLABLE = [
+    (name, column)
+    for name in TABLES
+    for column in table_spec(name).columns
+    if column.is_nullable
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "column"), NULLABLE, ids=[f"{name}-{column.name}" for name, column in NULLABLE]
+)
+def test_a_bad_cell_beside_an_empty_one(name: str, column: ColumnSpec) -> None:
+    value, code = BAD_CELLS[column.kind]
+    if column.kind == "category" and column.allowed is None:
+        value, code = 7, "CPI-E023"
+    elif column.kind == "number" and column.minimum is None:
+        value, code = np.inf, "CPI-E020"
+    row = valid_tables()[name].iloc[[0]]
+    table = pd.concat([row, row, row], ignore_index=True)
+    good = table[column.name].iloc[0] if column.name in table else None
+    table[column.name] = pd.Series([None, value, good], dtype=object)
+    # The copies of the row break the key too; that is another rule.
+    faults = check_table(table.infer_objects(), spec=table_spec(name))[1]
+    found = [(fault.code, fault.rows) for fault in faults if fault.column == column.name]
+    assert found == [(code, (2,))]
 
 
 def test_bounds_are_inside() -> None:

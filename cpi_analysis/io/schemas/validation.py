@@ -180,29 +180,32 @@ def _schema_without_required(name: str) -> pa.DataFrameSchema:
 def _check_cells(table: pd.DataFrame, spec: TableSpec, maker: FaultMaker) -> list[Fault]:
     # Empty cells are reported already: pandera would list them one by one.
     schema = _schema_without_required(spec.name).select_columns(list(table.columns))
+    broken: list[Any] = []
     try:
         schema.validate(table, lazy=True, inplace=True)
     except pa.errors.SchemaErrors as error:
-        return _translate(error, table, spec, maker)
-    return _suspect_names(table, spec, maker)
+        # Said outside of this block: what pandera raises shows cells, and would be chained.
+        broken = list(error.schema_errors)
+    return _translate(broken, table, spec, maker) + _suspect_names(table, spec, maker)
 
 
 def _translate(
-    error: pa.errors.SchemaErrors, table: pd.DataFrame, spec: TableSpec, maker: FaultMaker
+    problems: Sequence[Any], table: pd.DataFrame, spec: TableSpec, maker: FaultMaker
 ) -> list[Fault]:
     faults: list[Fault] = []
     found: dict[tuple[str, str], np.ndarray] = {}
-    for part in error.schema_errors:
-        check, name = part.check, str(getattr(part.schema, "name", ""))
+    for problem in problems:
+        check, name = problem.check, str(getattr(problem.schema, "name", ""))
         if not isinstance(check, pa.Check) or name not in table.columns:
-            raise error
-        output = check(table[name]).check_output
-        passes = np.asarray(output, dtype=bool) | table[name].isna().to_numpy()
+            raise RuntimeError(f"the schema of {spec.name} has a rule that no fault can say")
         code = _code_of(str(check.name), spec.column(name))
-        found[name, code] = found.get((name, code), False) | ~passes
+        is_broken = found.setdefault((name, code), np.zeros(len(table), dtype=bool))
+        # Pandera leaves empty cells out of what it returns: rows are found by their index.
+        passes = pd.Series(check(table[name]).check_output)
+        is_broken[passes.index[~passes.to_numpy(dtype=bool)]] = True
     for (name, code), broken in found.items():
         faults += _faults_of_check(code, spec.column(name), maker, broken, table[name])
-    return faults + _suspect_names(table, spec, maker)
+    return faults
 
 
 def _code_of(check: str, column: ColumnSpec) -> str:
