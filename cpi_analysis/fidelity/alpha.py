@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,7 +11,8 @@ import pandas as pd
 from scipy import stats
 
 from cpi_analysis.errors import DataError, Fault, ModelError
-from cpi_analysis.fidelity.refusals import check_confidence_level, refuse_items
+from cpi_analysis.fidelity.refusals import refuse_items
+from cpi_analysis.inference.input_checks import check_confidence_level, check_table
 from cpi_analysis.results import Result, round_half_up
 
 if TYPE_CHECKING:
@@ -30,16 +32,22 @@ class AlphaResult(Result):
 
     Parameters
     ----------
+    n_targets
+        Number of rows with every answer: people, or whatever was rated.
     n_items
         Number of items.
     n_missing
         Number of people left out because an answer is missing.
+    against_the_rest
+        Items that correlate negatively with the sum of the others.
     """
 
     title: ClassVar[str] = "Cronbach's alpha"
 
+    n_targets: int
     n_items: int
     n_missing: int
+    against_the_rest: tuple[str, ...]
 
     def summary(self) -> str:
         """Return alpha with its interval in one sentence."""
@@ -48,14 +56,17 @@ class AlphaResult(Result):
             round_half_up(float(row[column]), 2) for column in ("estimate", "conf_low", "conf_high")
         )
         return (
-            f"Cronbach's alpha of {self.n_items} items in {self.n_participants} people is "
+            f"Cronbach's alpha of {self.n_items} items in {self.n_targets} people is "
             f"{estimate} ({self.confidence_level:.0%} CI {low} to {high})."
         )
+
+    def _facts(self) -> list[str]:
+        return [f"{self.n_targets} people or targets", f"{self.n_items} items", *super()._facts()]
 
     def _draw(self, ax: Axes) -> None:
         from cpi_analysis.fidelity.figures import draw_forest
 
-        labels = [f"{self.n_items} items, n = {self.n_participants}"]
+        labels = [f"{self.n_items} items, n = {self.n_targets}"]
         draw_forest(ax, self.estimates, labels, axis_label="Cronbach's alpha")
 
 
@@ -81,7 +92,8 @@ def estimate_alpha(items: pd.DataFrame, *, confidence_level: float = 0.95) -> Al
     ------
     DataError
         CPI-E006 when two items have one name, CPI-E020 when a column is not numeric,
-        CPI-E045 when the confidence level is not between 0 and 1.
+        CPI-E024 when the confidence level is not between 0 and 1, CPI-E045 when the items are
+        not a DataFrame.
     ModelError
         CPI-M008 with fewer than two items or two complete people, an item that does not vary,
         or a total score that does not vary; CPI-M006 when an answer is infinite.
@@ -108,6 +120,7 @@ def estimate_alpha(items: pd.DataFrame, *, confidence_level: float = 0.95) -> Al
     >>> estimate_alpha(items).tidy()["estimate"].round(2).tolist()
     [0.75]
     """
+    check_table(items, "items")
     check_confidence_level(confidence_level)
     complete = _complete_answers(items)
     n, k = complete.shape
@@ -116,18 +129,21 @@ def estimate_alpha(items: pd.DataFrame, *, confidence_level: float = 0.95) -> Al
         estimate, n_people=n, n_items=k, confidence_level=confidence_level
     )
     n_missing = len(items) - n
+    against = find_items_against_the_rest(complete)
     row = {"quantity": "alpha", "estimate": estimate, "conf_low": low, "conf_high": high}
     return AlphaResult(
         estimates=pd.DataFrame([{**row, "n": n, "n_items": k}]),
-        n_participants=n,
+        n_participants=None,
         n_agencies=None,
         method="Cronbach's alpha of complete answers; Feldt's interval (F distribution)",
         confidence_level=confidence_level,
         estimand="share of the variance of the total score that is true-score variance, if every "
         "item measures the same thing equally well; otherwise a lower bound of it",
-        notes=_describe_alpha(estimate, n, k, n_missing),
+        notes=_describe_alpha(estimate, n, k, n_missing) + describe_against(against),
+        n_targets=n,
         n_items=k,
         n_missing=n_missing,
+        against_the_rest=against,
     )
 
 
@@ -190,21 +206,38 @@ def _complete_answers(items: pd.DataFrame) -> pd.DataFrame:
     return complete
 
 
+def find_items_against_the_rest(complete: pd.DataFrame) -> tuple[str, ...]:
+    """Return the items whose covariance with the sum of the other items is negative.
+
+    Examples
+    --------
+    >>> answers = {"a": [1, 2, 3, 4], "b": [1, 2, 4, 4], "c": [4, 3, 2, 1]}
+    >>> find_items_against_the_rest(pd.DataFrame(answers))
+    ('c',)
+    """
+    covariances = np.cov(complete.to_numpy(dtype=np.float64), rowvar=False)
+    own = np.diag(covariances)
+    with_rest = covariances.sum(axis=0) - own
+    below = with_rest < -1e-12 * own.sum()
+    return tuple(str(item) for item in complete.columns[below])
+
+
+def describe_against(items: Sequence[str]) -> tuple[str, ...]:
+    """Return the note on items that go against the others; nothing is reversed."""
+    if not items:
+        return ()
+    return (
+        f"Negative item-rest correlation: {', '.join(items)}. These may be worded the other way "
+        "round, or belong to another scale; nothing was reversed here.",
+    )
+
+
 def _is_constant(totals: np.ndarray) -> bool:
     scale = float(np.abs(totals).max())
     return bool(np.ptp(totals) <= scale * 1e-12)
 
 
 def _check_columns(items: pd.DataFrame) -> None:
-    if not items.columns.is_unique:
-        raise DataError(
-            Fault(
-                code="CPI-E006",
-                table="items",
-                rule="two items have the same name",
-                cure="give every item a name of its own",
-            )
-        )
     text = [str(item) for item in items.columns if not pd.api.types.is_numeric_dtype(items[item])]
     if text:
         raise DataError(

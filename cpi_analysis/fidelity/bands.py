@@ -12,6 +12,7 @@ from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.fidelity.plan import FidelityKey, agencies_of_targets, read_fidelity_key
 from cpi_analysis.fidelity.refusals import refuse_items
 from cpi_analysis.fidelity.scores import compute_composite, read_ratings, score_sources
+from cpi_analysis.fidelity.wording import add_targets, count_participants
 from cpi_analysis.io.instruments import Cut
 from cpi_analysis.results import Result, round_half_up
 
@@ -34,12 +35,15 @@ class FidelityBandResult(Result):
         The score of every target that has one, in increasing order.
     cuts
         Band and score at which it starts.
+    target_level
+        What was rated: participant, worker or agency.
     """
 
     title: ClassVar[str] = "Fidelity by band"
 
     scores: tuple[float, ...]
     cuts: tuple[tuple[str, float], ...]
+    target_level: str
 
     def summary(self) -> str:
         """Return the counts by band and the mean of the score."""
@@ -53,6 +57,9 @@ class FidelityBandResult(Result):
             f"Of {everybody['n']} with a fidelity score: {counts}; "
             f"mean {mean}% of the maximum (SD {std_dev})."
         )
+
+    def _facts(self) -> list[str]:
+        return add_targets(super()._facts(), len(self.scores), self.target_level)
 
     def _draw(self, ax: Axes) -> None:
         from cpi_analysis.fidelity.figures import COLOURS
@@ -135,11 +142,12 @@ def build_fidelity_bands(trial: TrialData) -> FidelityBandResult:
     agencies = agencies_of_targets(trial, key.plan.target_level).reindex(known.index)
     return FidelityBandResult(
         estimates=pd.DataFrame([*rows, _describe(EVERYBODY, known, len(known))]),
-        n_participants=len(known),
+        n_participants=count_participants(len(known), key.plan.target_level),
         n_agencies=int(agencies.nunique()),
         method="mean of the sources' scores, cut at " + _phrase_cuts(labels, cuts),
         notes=_describe_notes(trial, key, composite, [cut.at_least for cut in cuts]),
         scores=tuple(float(score) for score in known),
+        target_level=key.plan.target_level,
         cuts=tuple((cut.label, float(cut.at_least)) for cut in cuts),
     )
 

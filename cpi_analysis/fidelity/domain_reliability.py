@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pandas as pd
 
 from cpi_analysis.errors import ModelError
-from cpi_analysis.fidelity.alpha import VERY_HIGH_ALPHA, estimate_alpha
+from cpi_analysis.fidelity.alpha import VERY_HIGH_ALPHA, describe_against, estimate_alpha
 from cpi_analysis.fidelity.plan import (
     FidelityKey,
     agencies_of_targets,
@@ -16,6 +16,7 @@ from cpi_analysis.fidelity.plan import (
 )
 from cpi_analysis.fidelity.refusals import refuse_items
 from cpi_analysis.fidelity.scores import read_ratings, tabulate_items
+from cpi_analysis.fidelity.wording import add_targets, count_participants
 from cpi_analysis.results import Result, round_half_up
 
 if TYPE_CHECKING:
@@ -28,9 +29,18 @@ _COLUMNS = ("estimate", "conf_low", "conf_high", "n", "n_items")
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class DomainReliabilityResult(Result):
-    """Cronbach's alpha of each domain of the questionnaire in each source."""
+    """Cronbach's alpha of each domain of the questionnaire in each source.
+
+    Parameters
+    ----------
+    n_targets, target_level
+        How many were rated, and what they are: participant, worker or agency.
+    """
 
     title: ClassVar[str] = "Reliability of the fidelity domains"
+
+    n_targets: int
+    target_level: str
 
     def summary(self) -> str:
         """Return the range of alpha over domains and sources."""
@@ -43,6 +53,9 @@ class DomainReliabilityResult(Result):
             f"(domains: {self.estimates['scale'].nunique()}, "
             f"sources: {self.estimates['source'].nunique()})."
         )
+
+    def _facts(self) -> list[str]:
+        return add_targets(super()._facts(), self.n_targets, self.target_level)
 
     def _draw(self, ax: Axes) -> None:
         from cpi_analysis.fidelity.figures import draw_forest
@@ -103,13 +116,15 @@ def estimate_domain_reliability(trial: TrialData) -> DomainReliabilityResult:
     agencies = agencies_of_targets(trial, key.plan.target_level).reindex(targets)
     return DomainReliabilityResult(
         estimates=pd.DataFrame(rows),
-        n_participants=len(targets),
+        n_participants=count_participants(len(targets), key.plan.target_level),
         n_agencies=int(agencies.nunique()),
         method="Cronbach's alpha of complete answers by domain and source; Feldt's interval",
         confidence_level=level,
         estimand="share of the variance of a domain's total that is true-score variance, if its "
         "items measure one thing equally well; otherwise a lower bound of it",
         notes=(*_describe_formative(key), *notes, *_describe_limits()),
+        n_targets=len(targets),
+        target_level=key.plan.target_level,
     )
 
 
@@ -136,7 +151,7 @@ def _estimate_all(
                 continue
             row = result.estimates.iloc[0]
             rows.append({"scale": scale.label, "source": source, **{c: row[c] for c in _COLUMNS}})
-            notes.extend(_flag(place, float(row["estimate"])))
+            notes.extend(_flag(place, float(row["estimate"]), result.against_the_rest))
             most_missing = max(most_missing, result.n_missing)
     if most_missing:
         notes.append(
@@ -148,12 +163,13 @@ def _estimate_all(
     return rows, notes
 
 
-def _flag(place: str, alpha: float) -> list[str]:
+def _flag(place: str, alpha: float, against: tuple[str, ...]) -> list[str]:
     flags = []
     if alpha < 0:
         flags.append(f"{place}: alpha is negative; check for items to reverse.")
     if alpha > VERY_HIGH_ALPHA:
         flags.append(f"{place}: alpha above {VERY_HIGH_ALPHA}; items may repeat each other.")
+    flags.extend(f"{place}: {note}" for note in describe_against(against))
     return flags
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import stats
 
-from cpi_analysis.errors import DataError, Fault, ModelError
 from cpi_analysis.fidelity.mean_squares import (
     FORMS,
     MeanSquares,
@@ -20,7 +17,14 @@ from cpi_analysis.fidelity.mean_squares import (
     noise_df_of,
     noise_of,
 )
-from cpi_analysis.fidelity.refusals import check_confidence_level, refuse_choice, refuse_items
+from cpi_analysis.fidelity.rating_matrix import (
+    check_matrix,
+    check_ratings,
+    cross_raters,
+    stack_by_target,
+)
+from cpi_analysis.fidelity.refusals import refuse_choice
+from cpi_analysis.inference.input_checks import check_confidence_level, check_table
 from cpi_analysis.results import Result, round_half_up
 
 if TYPE_CHECKING:
@@ -38,6 +42,8 @@ _MEANING = {
     "A": "absolute agreement of the same raters (two-way)",
     "C": "consistency of the same raters, their mean levels set aside (two-way)",
 }
+#: Below this number of targets the interval says little. A convention, not a law.
+FEW_TARGETS = 10
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -46,6 +52,8 @@ class IccResult(Result):
 
     Parameters
     ----------
+    n_targets
+        Number of targets analysed: participants, workers, agencies or whatever was rated.
     n_raters
         Number of raters of every target.
     n_missing
@@ -54,6 +62,7 @@ class IccResult(Result):
 
     title: ClassVar[str] = "Intraclass correlation of ratings"
 
+    n_targets: int
     n_raters: int
     n_missing: int
 
@@ -68,7 +77,10 @@ class IccResult(Result):
             f"{form} = {estimate} ({level} CI {low} to {high})"
             for form, estimate, low, high in zip(self.estimates["form"], *shown, strict=True)
         ]
-        return f"{self.n_participants} targets, {self.n_raters} raters: {'; '.join(parts)}."
+        return f"{self.n_targets} targets, {self.n_raters} raters: {'; '.join(parts)}."
+
+    def _facts(self) -> list[str]:
+        return [f"{self.n_targets} targets", f"{self.n_raters} raters", *super()._facts()]
 
     def _draw(self, ax: Axes) -> None:
         from cpi_analysis.fidelity.figures import draw_forest
@@ -114,9 +126,10 @@ def estimate_icc(
     DataError
         CPI-E011 when a column is missing, CPI-E013 when a rater rated a target twice,
         CPI-E014 when a target or rater is not named, CPI-E020 when a rating is not a number,
-        CPI-E045 when the form is not known.
+        CPI-E045 when the form is not known or the ratings are not a DataFrame, CPI-E006 when
+        a column name occurs twice, CPI-E024 when the level is not between 0 and 1.
     ModelError
-        CPI-M008 with one rater, fewer than two targets rated by all raters, or ratings that
+        CPI-M008 with one rater, fewer than two targets with every rating, or ratings that
         are all the same; CPI-M006 when a rating is infinite.
 
     Notes
@@ -126,6 +139,9 @@ def estimate_icc(
     ICC(A,1) = (R − E) / (R + (k − 1) E + k (C − E) / n); the mean of k raters has
     k ρ / (1 + (k − 1) ρ). Intervals follow McGraw and Wong (table 7): exact for the forms 1
     and C, by Satterthwaite's approximation for A. Targets that lack a rating are left out.
+    When only forms 1 are asked for, who gave a rating does not matter: k is the commonest
+    number of ratings per target (at least two, the larger of equally common ones), and
+    targets with another number are left out. With ``all``, every rater rates every target.
 
     References
     ----------
@@ -143,23 +159,33 @@ def estimate_icc(
     >>> result.tidy()["estimate"].round(2).tolist()
     [0.96]
     """
+    check_table(ratings, "ratings")
     check_confidence_level(confidence_level)
     forms = FORMS if form == "all" else (ALIASES.get(form, form),)
     if forms[0] not in FORMS:
         raise refuse_choice("form", form, (*FORMS, *ALIASES, "all"))
-    matrix, n_missing = _build_matrix(ratings, target=target, rater=rater, rating=rating)
-    squares = compute_mean_squares(matrix)
-    rows = [_estimate_form(squares, name, confidence_level) for name in forms]
-    n, k = matrix.shape
+    check_ratings(ratings, target=target, rater=rater, rating=rating)
+    is_one_way = all(name[4] == "1" for name in forms)
+    wide = (
+        stack_by_target(ratings, target=target, rating=rating)
+        if is_one_way
+        else cross_raters(ratings, target=target, rater=rater, rating=rating)
+    )
+    check_matrix(wide)
+    squares = compute_mean_squares(wide)
+    n, k = wide.shape
+    n_missing = int(ratings[target].nunique()) - n
+    design = "ratings within targets" if is_one_way else "targets × raters"
     return IccResult(
-        estimates=pd.DataFrame(rows),
-        n_participants=n,
+        estimates=pd.DataFrame([_estimate_form(squares, f, confidence_level) for f in forms]),
+        n_participants=None,
         n_agencies=None,
-        method="mean squares of targets × raters; intervals of McGraw and Wong (F distribution)",
+        method=f"mean squares of {design}; intervals of McGraw and Wong (F distribution)",
         confidence_level=confidence_level,
         estimand="share of the variance of a rating (1) or of the mean of the raters (k) that "
         "lies between targets: " + "; ".join(dict.fromkeys(_MEANING[name[4]] for name in forms)),
-        notes=_describe(squares, n_missing),
+        notes=_describe(squares, n_missing, is_one_way=is_one_way),
+        n_targets=n,
         n_raters=k,
         n_missing=n_missing,
     )
@@ -185,72 +211,29 @@ def _estimate_form(
     }
 
 
-def _build_matrix(
-    ratings: pd.DataFrame, *, target: str, rater: str, rating: str
-) -> tuple[NDArray[np.float64], int]:
-    _check_ratings(ratings, target=target, rater=rater, rating=rating)
-    wide = ratings.pivot(index=target, columns=rater, values=rating).astype(float)
-    # A rater without a single rating has not rated.
-    wide = wide.dropna(axis="columns", how="all")
-    complete = wide.dropna()
-    n, k = complete.shape
-    if k < 2:
-        raise refuse_items(
-            "there is one rater, or none", "agreement needs at least two raters of one target"
-        )
-    if n < 2:
-        raise refuse_items(
-            f"{n} of {len(wide)} targets were rated by all {k} raters, which is fewer than two",
-            "leave out raters who rated few targets: without overlap there is no agreement",
-        )
-    matrix = complete.to_numpy()
-    if not np.isfinite(matrix).all():
-        raise ModelError(
-            Fault(
-                code="CPI-M006",
-                rule="a rating is infinite",
-                cure="set impossible ratings to missing",
-            )
-        )
-    if np.ptp(matrix) == 0:
-        raise refuse_items(
-            "all ratings are the same", "targets that do not differ cannot be told apart"
-        )
-    return matrix, len(wide) - n
-
-
-def _check_ratings(ratings: pd.DataFrame, *, target: str, rater: str, rating: str) -> None:
-    absent = [column for column in (target, rater, rating) if column not in ratings.columns]
-    faults = [
-        _fault("CPI-E011", column, "the column is missing", "name a column of the table")
-        for column in absent
-    ]
-    if not faults:
-        faults += [
-            _fault("CPI-E014", column, "a cell is empty", "name every target and rater")
-            for column in (target, rater)
-            if ratings[column].isna().any()
-        ]
-        if ratings.duplicated([target, rater]).any():
-            cure = "keep one rating, or average them before"
-            faults.append(_fault("CPI-E013", rater, "a rater rated a target twice", cure))
-        if not pd.api.types.is_numeric_dtype(ratings[rating]):
-            faults.append(_fault("CPI-E020", rating, "the column is not numeric", "give numbers"))
-    if faults:
-        raise DataError(faults)
-
-
-def _fault(code: str, column: str, rule: str, cure: str) -> Fault:
-    return Fault(code=code, table="ratings", column=column, rule=rule, cure=cure)
-
-
-def _describe(squares: MeanSquares, n_missing: int) -> tuple[str, ...]:
+def _describe(squares: MeanSquares, n_missing: int, *, is_one_way: bool) -> tuple[str, ...]:
     notes = []
     n = squares.n_targets
+    noise = squares.within if is_one_way else squares.error
     if n_missing:
-        notes.append(f"{n_missing} of {n + n_missing} targets left out: a rating is missing.")
-    if squares.error == 0:
-        notes.append("The raters order and space the targets identically: no error to estimate.")
-    if squares.targets < squares.error:
+        why = (
+            f"they do not have {squares.n_raters} ratings, the commonest number"
+            if is_one_way
+            else "a rating is missing"
+        )
+        notes.append(f"{n_missing} of {n + n_missing} targets left out: {why}.")
+    if noise == 0:
+        how = (
+            "The ratings of a target never differ"
+            if is_one_way
+            else "The raters order and space the targets identically"
+        )
+        notes.append(
+            f"{how}: there is no error to estimate, F is infinite, and an interval that is a "
+            "single point is no proof of precision. See whether the ratings were independent."
+        )
+    if squares.targets < noise:
         notes.append("Targets differ less than error would make them: no evidence of agreement.")
+    if n < FEW_TARGETS:
+        notes.append(f"Fewer than {FEW_TARGETS} targets: the estimate is imprecise.")
     return tuple(notes)

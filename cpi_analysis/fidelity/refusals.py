@@ -21,11 +21,3 @@ def refuse_choice(argument: str, given: str, allowed: tuple[str, ...]) -> DataEr
             cure="use one of the allowed choices",
         )
     )
-
-
-def check_confidence_level(confidence_level: float) -> None:
-    """Raise unless a confidence level lies between 0 and 1."""
-    if not 0 < confidence_level < 1:
-        raise refuse_choice(
-            "confidence_level", str(confidence_level), ("more than 0, less than 1",)
-        )

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cpi_analysis.fidelity.icc import estimate_icc
+from cpi_analysis.fidelity.icc import IccResult, estimate_icc
 from cpi_analysis.fidelity.plan import FidelityKey, agencies_of_targets, read_fidelity_key
 from cpi_analysis.fidelity.refusals import refuse_items
 from cpi_analysis.fidelity.scores import read_ratings, score_sources
+from cpi_analysis.fidelity.wording import add_targets, count_participants
 from cpi_analysis.results import Result, round_half_up
 
 if TYPE_CHECKING:
@@ -36,12 +37,15 @@ class SourceAgreementResult(Result):
         without identifiers, ordered by their mean.
     n_missing
         Number of rated targets that lack the score of a source.
+    target_level
+        What was rated: participant, worker or agency.
     """
 
     title: ClassVar[str] = "Agreement of the sources on fidelity"
 
     scores: pd.DataFrame
     n_missing: int
+    target_level: str
 
     def summary(self) -> str:
         """Return the reliability of the mean of the sources in one sentence."""
@@ -51,9 +55,12 @@ class SourceAgreementResult(Result):
         )
         return (
             f"The mean of {self.scores.shape[1]} sources has an agreement ICC(A,k) of {estimate} "
-            f"({self.confidence_level:.0%} CI {low} to {high}) in {self.n_participants} targets "
+            f"({self.confidence_level:.0%} CI {low} to {high}) in {len(self.scores)} targets "
             "that all of them rated."
         )
+
+    def _facts(self) -> list[str]:
+        return add_targets(super()._facts(), len(self.scores), self.target_level)
 
     def _draw(self, ax: Axes) -> None:
         from cpi_analysis.fidelity.figures import COLOURS, MARKERS
@@ -123,19 +130,20 @@ def estimate_source_agreement(trial: TrialData) -> SourceAgreementResult:
     scores = score_sources(ratings, key, key.composite)
     complete = _keep_complete(scores)
     agencies = agencies_of_targets(trial, key.plan.target_level).reindex(complete.index)
-    icc_rows = _estimate_forms(complete, level)
+    icc = _estimate_icc(complete, level)
     bias_rows = _estimate_biases(complete, agencies, level)
     order = complete.mean(axis=1).sort_values(kind="stable").index
     return SourceAgreementResult(
-        estimates=pd.concat([icc_rows, bias_rows], ignore_index=True)[list(_COLUMNS)],
-        n_participants=len(complete),
+        estimates=pd.concat([_pick_forms(icc), bias_rows], ignore_index=True)[list(_COLUMNS)],
+        n_participants=count_participants(len(complete), key.plan.target_level),
         n_agencies=int(agencies.nunique()),
         method="intraclass correlations of the sources' scores (McGraw and Wong); bias with "
         "an interval robust to agencies, t on agencies − 1 df",
         confidence_level=level,
         estimand="share of the variance of a source's score (1), or of the mean of the sources "
         "(k), that lies between targets; bias: a source minus the mean of the sources",
-        notes=_describe(scores, complete, ratings, key),
+        notes=(*_describe(scores, complete, ratings, key), *icc.notes),
+        target_level=key.plan.target_level,
         scores=complete.loc[order].reset_index(drop=True),
         n_missing=len(scores) - len(complete),
     )
@@ -183,17 +191,20 @@ def _keep_complete(scores: pd.DataFrame) -> pd.DataFrame:
     return complete
 
 
-def _estimate_forms(complete: pd.DataFrame, confidence_level: float) -> pd.DataFrame:
+def _estimate_icc(complete: pd.DataFrame, confidence_level: float) -> IccResult:
     long = complete.reset_index().melt(id_vars="target_id", var_name="source", value_name="score")
-    table = estimate_icc(
+    return estimate_icc(
         long,
         target="target_id",
         rater="source",
         rating="score",
         form="all",
         confidence_level=confidence_level,
-    ).tidy()
-    chosen = table.set_index("form").loc[list(REPORTED_FORMS)].reset_index()
+    )
+
+
+def _pick_forms(icc: IccResult) -> pd.DataFrame:
+    chosen = icc.tidy().set_index("form").loc[list(REPORTED_FORMS)].reset_index()
     chosen.insert(0, "quantity", "icc")
     return chosen
 

@@ -182,8 +182,15 @@ def test_other_bad_input_is_refused():
         estimate_alpha(good.assign(who=["x", "y", "z"]))
     with pytest.raises(DataError, match="CPI-E006"):
         estimate_alpha(good.set_axis(["a", "a"], axis=1))
-    with pytest.raises(DataError, match="CPI-E045"):
+    with pytest.raises(DataError, match="column a: more than one"):
+        estimate_alpha(good.set_axis(["a", "a"], axis=1))
+    with pytest.raises(DataError, match="must be between 0 and 1, such as") as caught:
         estimate_alpha(good, confidence_level=95)
+    assert caught.value.codes == ("CPI-E024",)
+    for other in (good.to_numpy(), good.to_dict(), good["a"]):
+        with pytest.raises(DataError, match="a pandas DataFrame") as caught:
+            estimate_alpha(other)
+        assert caught.value.codes == ("CPI-E045",)
     with pytest.raises(ModelError, match="CPI-M006"):
         estimate_alpha(good.replace(4.0, np.inf))
 
@@ -193,3 +200,26 @@ def test_summary_tells_alpha_with_its_interval():
     result = estimate_alpha(items)
     assert result.summary().startswith("Cronbach's alpha of 5 items in 60 people is 0.")
     assert "95% CI" in result.summary()
+
+
+def test_items_against_the_rest_are_named_and_not_reversed():
+    items = simulate_items(60, 5, seed=1)
+    turned = items.assign(**{items.columns[2]: -items[items.columns[2]]})
+    result = estimate_alpha(turned)
+    assert result.against_the_rest == (str(items.columns[2]),)
+    note = next(note for note in result.notes if "item-rest" in note)
+    assert f"correlation: {items.columns[2]}. These may be worded" in note
+    assert "nothing was reversed" in note
+    # pandas' own correlation of each item with the sum of the others.
+    rest = turned.rsub(turned.sum(axis=1), axis=0)
+    assert [str(c) for c in turned if turned[c].corr(rest[c]) < 0] == list(result.against_the_rest)
+    assert not estimate_alpha(items).against_the_rest
+    assert not any("item-rest" in note for note in estimate_alpha(items).notes)
+    assert result.tidy()["estimate"][0] < estimate_alpha(items).tidy()["estimate"][0]
+
+
+def test_rows_are_not_called_participants():
+    result = estimate_alpha(simulate_items(60, 5, seed=1))
+    assert result.n_participants is None
+    assert "60 people or targets; 5 items" in repr(result)
+    assert "participants" not in repr(result)

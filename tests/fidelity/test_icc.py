@@ -240,10 +240,80 @@ def test_other_bad_input_is_refused():
         estimate_icc(long.assign(rater=[None, *long["rater"][1:]]), **names)
     with pytest.raises(ModelError, match="CPI-M006"):
         estimate_icc(long.astype({"rating": float}).replace(10.0, np.inf), **names)
-    with pytest.raises(DataError, match="CPI-E045"):
+    with pytest.raises(DataError, match="CPI-E024"):
         estimate_icc(long, **names, confidence_level=1.0)
+    doubled = pd.concat([long, long[["rating"]]], axis=1)
+    with pytest.raises(DataError, match="column rating: more than one") as caught:
+        estimate_icc(doubled, **names)
+    assert caught.value.codes == ("CPI-E006",)
+    with pytest.raises(DataError, match="a pandas DataFrame"):
+        estimate_icc(long.to_numpy(), **names)
 
 
 def test_summary_names_form_targets_and_raters():
     summary = estimate(SHROUT_FLEISS, "ICC(A,k)").summary()
     assert summary == "6 targets, 4 raters: ICC(A,k) = 0.62 (95% CI 0.07 to 0.93)."
+
+
+ONE_WAY = [("ICC(1,1)", *PSYCH[0][1:]), ("ICC(1,k)", *PSYCH[3][1:])]
+
+
+def own_raters(matrix: object) -> pd.DataFrame:
+    """Return the ratings with a rater of its own for each."""
+    long = to_long(matrix).dropna()
+    return long.assign(rater=[f"r{number}" for number in range(len(long))])
+
+
+@pytest.mark.parametrize(("form", "value", "low", "high"), ONE_WAY)
+def test_one_way_forms_work_when_every_target_has_raters_of_its_own(form, value, low, high):
+    names = {"target": "target", "rater": "rater", "rating": "rating", "form": form}
+    result = estimate_icc(own_raters(SHROUT_FLEISS), **names)
+    row = result.tidy().iloc[0]
+    found = [row["estimate"], row["conf_low"], row["conf_high"]]
+    assert found == pytest.approx([value, low, high], abs=EXACT)
+    assert (row["n"], row["n_raters"], row["df1"], row["df2"]) == (6, 4, 5, 18)
+    assert "ratings within targets" in result.method
+    # Who rated does not matter to this form: the crossed table has the same coefficient.
+    crossed = estimate(SHROUT_FLEISS, form).tidy()
+    pd.testing.assert_frame_equal(result.tidy(), crossed)
+    nullable = own_raters(SHROUT_FLEISS).convert_dtypes()
+    pd.testing.assert_frame_equal(estimate_icc(nullable, **names).tidy(), crossed)
+
+
+def test_targets_with_another_number_of_ratings_are_left_out_and_counted():
+    more = [*SHROUT_FLEISS, [1, 2, np.nan, np.nan], [9, 9, 9, np.nan], [7, 7, 7, np.nan]]
+    names = {"target": "target", "rater": "rater", "rating": "rating"}
+    result = estimate_icc(own_raters(more), **names, form="ICC(1,1)")
+    assert result.tidy()["estimate"][0] == pytest.approx(PSYCH[0][1], abs=EXACT)
+    assert (result.n_targets, result.n_missing) == (6, 3)
+    assert "3 of 9 targets left out: they do not have 4 ratings" in result.notes[0]
+
+
+def test_one_way_data_without_two_ratings_per_target_are_refused():
+    names = {"target": "target", "rater": "rater", "rating": "rating", "form": "ICC(1,1)"}
+    with pytest.raises(ModelError, match="no target has two ratings"):
+        estimate_icc(own_raters([[1.0], [2.0]]), **names)
+    with pytest.raises(ModelError, match="1 target has 2 ratings"):
+        estimate_icc(own_raters([[1.0, 2.0], [2.0, np.nan]]), **names)
+    crossed = {**names, "form": "ICC(A,1)"}
+    with pytest.raises(ModelError, match=r"ask for ICC\(1,1\)"):
+        estimate_icc(own_raters(SHROUT_FLEISS), **crossed)
+
+
+def test_few_targets_and_infinite_statistics_are_pointed_out():
+    few, many = (estimate(simulate_matrix(n, 3, seed=1)) for n in (9, 10))
+    assert any("Fewer than 10 targets" in note for note in few.notes)
+    assert not any("Fewer than" in note for note in many.notes)
+    for form in ("ICC(C,k)", "ICC(1,1)"):
+        perfect = estimate([[1, 1], [3, 3], [5, 5]], form)
+        assert perfect.tidy()["statistic"][0] == np.inf
+        assert any("F is infinite" in note for note in perfect.notes)
+    assert not any("infinite" in note for note in many.notes)
+
+
+def test_targets_are_not_called_participants():
+    result = estimate(SHROUT_FLEISS, "ICC(A,k)")
+    assert result.n_participants is None
+    assert result.n_targets == 6
+    assert "6 targets; 4 raters" in repr(result)
+    assert "participants" not in repr(result)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -189,3 +191,32 @@ def test_summaries_are_one_sentence_with_the_numbers(trial):
     assert "(domains: 1, sources: 3)." in estimate_domain_reliability(trial).summary()
     assert "in 25 targets" in estimate_source_agreement(trial).summary()
     assert build_fidelity_bands(trial).summary().startswith("Of 40 with a fidelity score: ")
+
+
+def test_an_item_against_the_rest_of_its_domain_is_named(trial):
+    names = tuple(f"P{number}" for number in range(1, N_TARGETS + 1))
+    ratings = simulate_ratings(N_TARGETS, seed=4)
+    turned = (ratings["item"] == "cpi_p_2") & (ratings["source"] == "worker")
+    ratings.loc[turned, "rating"] = 6 - ratings.loc[turned, "rating"]
+    said = estimate_domain_reliability(make_trial(ratings, participants=names)).notes
+    assert sum("by worker: Negative item-rest correlation: cpi_p_2." in note for note in said) == 1
+    assert not any("item-rest" in note for note in estimate_domain_reliability(trial).notes)
+
+
+def test_agreement_in_few_targets_is_said():
+    names = tuple(f"P{number}" for number in range(1, 9))
+    result = estimate_source_agreement(make_trial(simulate_ratings(8, seed=1), participants=names))
+    assert any("Fewer than 10 targets" in note for note in result.notes)
+
+
+def test_targets_are_called_what_they_are(trial):
+    for result in (
+        estimate_domain_reliability(trial),
+        estimate_source_agreement(trial),
+        build_fidelity_bands(trial),
+    ):
+        assert result.n_participants is not None
+        workers = replace(result, n_participants=None, target_level="worker")
+        count = f"{result.n_participants} workers; {result.n_agencies} agencies"
+        assert count in repr(workers)
+        assert "participants;" not in repr(workers)
