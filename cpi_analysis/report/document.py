@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -90,14 +90,16 @@ class FigureExhibit:
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """One analysis inside a section: what was estimated, how, in whom, and what came out."""
+    """One analysis inside a section: what was estimated, how, in whom, and what came out.
+
+    ``in_whom`` says how many were analysed; see :func:`count_analysed`.
+    """
 
     title: str
     text: str = ""
     estimand: str | None = None
     method: str | None = None
-    n_participants: int | None = None
-    n_agencies: int | None = None
+    in_whom: str = ""
     tables: tuple[TableExhibit, ...] = ()
     figures: tuple[FigureExhibit, ...] = ()
     notes: tuple[str, ...] = ()
@@ -131,6 +133,38 @@ class Section:
         return tuple(figure for block in self.blocks for figure in block.figures)
 
 
+def count_analysed(participants: Sequence[int], agencies: Sequence[int] = ()) -> str:
+    """Return how many were analysed: ``98 to 116 participants in 14 agencies``.
+
+    Parameters
+    ----------
+    participants, agencies
+        One number for each model; empty when the notion does not apply.
+
+    Examples
+    --------
+    >>> count_analysed([98, 116], [14, 14])
+    '98 to 116 participants in 14 agencies'
+    """
+    if not len(participants):
+        return ""
+    counted = f"{_phrase_range(participants)} participants"
+    return f"{counted} in {_phrase_range(agencies)} agencies" if len(agencies) else counted
+
+
+def _phrase_range(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def count_of(result: Result) -> str:
+    """Return how many one result is about."""
+    participants, agencies = result.n_participants, result.n_agencies
+    return count_analysed(
+        [] if participants is None else [participants], [] if agencies is None else [agencies]
+    )
+
+
 def block_from_result(
     result: Result,
     *,
@@ -140,6 +174,7 @@ def block_from_result(
     caption: str = "",
     shown: pd.DataFrame | None = None,
     figures: tuple[FigureExhibit, ...] = (),
+    in_whom: str | None = None,
 ) -> Block:
     """Return the block of one result: its estimand, method, numbers analysed, table and notes."""
     table = TableExhibit(
@@ -150,8 +185,7 @@ def block_from_result(
         text=text,
         estimand=result.estimand,
         method=result.method,
-        n_participants=result.n_participants,
-        n_agencies=result.n_agencies,
+        in_whom=count_of(result) if in_whom is None else in_whom,
         tables=(table,),
         figures=figures,
         notes=result.notes,

@@ -17,8 +17,11 @@ from cpi_analysis.report.document import (
     Section,
     TableExhibit,
     block_from_result,
+    count_analysed,
+    count_of,
 )
-from cpi_analysis.report.tables import typeset
+from cpi_analysis.report.participants import COUNTED_ONCE, phrase_step
+from cpi_analysis.report.tables import QUANTITIES, typeset
 from cpi_analysis.results import Result, format_value
 
 if TYPE_CHECKING:
@@ -43,14 +46,14 @@ def build_economics_section(trial: TrialData, *, seed: int) -> tuple[Section, di
         _people_block(people),
         _incremental_block(planned),
         _ratio_block(trial, planned),
-        _acceptability_block(planned),
+        _acceptability_block(planned, is_measured=_is_measured(trial)),
         _comparison_block(trial, analyses),
     )
     section = Section(
         key="economics",
         title=TITLE,
         question=QUESTION,
-        headline=words.speak(trial, planned.incremental.summary()),
+        headline=_headline(trial, planned),
         number=_number(planned),
         interval=_interval(planned),
         blocks=blocks,
@@ -66,6 +69,33 @@ def build_economics_section(trial: TrialData, *, seed: int) -> tuple[Section, di
         results["icer_unadjusted"] = analyses["unadjusted"].icer
         results["incremental_models_unadjusted"] = analyses["unadjusted"].models
     return section, results
+
+
+def _headline(trial: TrialData, planned: EconomicEvaluation) -> str:
+    sentence = planned.incremental.summary()
+    # A measured group is nothing that could be bought, so it is not called cost-effective.
+    if _is_measured(trial):
+        group = f"the {planned.incremental.target} group"
+        sentence = sentence.replace(
+            "the probability of being cost-effective is",
+            f"the probability that {group} has the higher net benefit is",
+        )
+    return words.speak(trial, sentence) + words.remind(trial)
+
+
+def _is_measured(trial: TrialData) -> bool:
+    return trial.protocol is not None and words.is_measured(trial.protocol.contrast)
+
+
+def _name_quantities(table: pd.DataFrame, effect: str) -> pd.DataFrame:
+    """Return the table with its quantities in words, which name the effect and the unit."""
+    named = {
+        **QUANTITIES,
+        "delta_effect": f"difference in {effect}",
+        "icer": f"ICER (£ per {effect})",
+    }
+    texts = [named.get(code, code) for code in table["quantity"]]
+    return table.assign(quantity=texts).drop(columns="unit", errors="ignore")
 
 
 def _number(planned: EconomicEvaluation) -> str:
@@ -109,14 +139,20 @@ def _people_block(people: EconomicSet) -> Block:
     wide = flow.pivot(index="reason", columns="group", values="n").fillna(0).astype(int)
     order = [name for name in dict.fromkeys(flow["reason"]) if name not in ("analysed",)]
     wide = wide.loc[[*order, "analysed"], list(dict.fromkeys(flow["group"]))]
+    wide["all"] = wide.sum(axis=1)
     wide = wide.rename(columns=words.in_words).rename_axis("step").reset_index()
-    wide["step"] = [words.in_words(step) for step in wide["step"]]
+    wide["step"] = [phrase_step(step) for step in wide["step"]]
     return Block(
         title="Who is in the economic evaluation",
-        n_participants=len(people.data),
-        n_agencies=int(people.data["agency_id"].nunique()),
+        in_whom=count_analysed([len(people.data)], [people.data["agency_id"].nunique()]),
         tables=(
-            TableExhibit(name="economic_flow", title="Participant flow", content=flow, shown=wide),
+            TableExhibit(
+                name="economic_flow",
+                title="Participant flow",
+                content=flow,
+                shown=wide,
+                caption=COUNTED_ONCE,
+            ),
             TableExhibit(
                 name="economic_description",
                 title="Cost and effect by group",
@@ -153,6 +189,7 @@ def _incremental_block(planned: EconomicEvaluation) -> Block:
         result,
         title="Differences in cost and effect",
         name="incremental",
+        shown=_name_quantities(result.estimates, result.effect_label),
         caption="Net benefit is threshold × difference in effect − difference in cost, in pounds.",
         figures=(plane,),
     )
@@ -170,12 +207,13 @@ def _ratio_block(trial: TrialData, planned: EconomicEvaluation) -> Block:
         planned.icer,
         title="The ratio",
         name="icer",
+        shown=_name_quantities(planned.icer.estimates, planned.incremental.effect_label),
         text=words.speak(trial, planned.icer.summary()),
         caption="The ratio has a meaning in two of the four quadrants; the net benefit always has.",
     )
 
 
-def _acceptability_block(planned: EconomicEvaluation) -> Block:
+def _acceptability_block(planned: EconomicEvaluation, *, is_measured: bool) -> Block:
     result = planned.acceptability
     target = planned.incremental.target
     rows = result.estimates[result.estimates["strategy"] == target]
@@ -193,16 +231,21 @@ def _acceptability_block(planned: EconomicEvaluation) -> Block:
         draw=draw,
         caption=f"Probability that {words.in_words(target)} has the higher net benefit: "
         f"{spoken} per {result.effect_label}. Dotted lines mark these thresholds.",
-        alternative="Curves of the probability of being cost-effective against willingness to "
+        alternative="Curves of the probability of the higher net benefit against willingness to "
         f"pay. For {words.in_words(target)}: {spoken}.",
     )
     block = block_from_result(
         result,
-        title="Probability of being cost-effective",
+        title="Probability of the higher net benefit"
+        if is_measured
+        else "Probability of being cost-effective",
         name="acceptability",
         figures=(curve,),
-        caption="The strategy with the highest mean net benefit is the better choice whatever "
-        "its probability.",
+        caption="The groups were formed by what was measured: neither is a strategy that could "
+        "be chosen."
+        if is_measured
+        else "The strategy with the highest mean net benefit is the better choice whatever its "
+        "probability.",
     )
     points = TableExhibit(
         name="acceptability_curve",
@@ -231,14 +274,15 @@ def _comparison_block(trial: TrialData, analyses: dict[str, EconomicEvaluation])
         title="Does the answer depend on the method?",
         text=" ".join(f"Without adjustment: {words.speak(trial, one)}" for one in others),
         method="agencies resampled: as above; mixed models: " + first.models.method,
-        n_participants=first.models.n_participants,
-        n_agencies=first.models.n_agencies,
+        in_whom=count_of(first.models),
         tables=(
             TableExhibit(
                 name="economic_sensitivity",
                 title="The same differences by other analyses",
                 content=table,
-                shown=table.drop(columns=["statistic"]),
+                shown=_name_quantities(
+                    table.drop(columns=["statistic"]), first.incremental.effect_label
+                ),
                 caption="The adjusted analysis compares participants with equal baseline values; "
                 "without it, groups that cost more from the start look dearer.",
                 level=first.models.confidence_level,

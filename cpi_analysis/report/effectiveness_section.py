@@ -17,6 +17,7 @@ from cpi_analysis.effectiveness import (
     fit_outcome_model,
 )
 from cpi_analysis.effectiveness.outcome_model import EXPOSURE
+from cpi_analysis.effectiveness.wording import format_interval
 from cpi_analysis.report import words
 from cpi_analysis.report.document import (
     Block,
@@ -24,9 +25,11 @@ from cpi_analysis.report.document import (
     Section,
     TableExhibit,
     block_from_result,
+    count_analysed,
+    count_of,
 )
 from cpi_analysis.report.figures import draw_rows_with_own_scales
-from cpi_analysis.report.tables import phrase_estimate, phrase_interval, phrase_p, typeset
+from cpi_analysis.report.tables import phrase_estimate, phrase_p, typeset
 from cpi_analysis.results import Result, format_value
 
 if TYPE_CHECKING:
@@ -61,8 +64,7 @@ def build_effectiveness_section(
         for one in sets
         if (one.baseline or "").startswith(f"{one.measure}@")
     }
-    contrast = words.contrast_of(trial)
-    blocks = [_overview_block(list(outcomes.values()), contrast)]
+    blocks = [_overview_block(trial, sets, list(outcomes.values()))]
     blocks += [
         _model_block(trial, name, result, is_primary=not index)
         for index, (name, result) in enumerate(outcomes.items())
@@ -74,7 +76,7 @@ def build_effectiveness_section(
         key="effectiveness",
         title="Effectiveness",
         question="Does it work?",
-        headline=words.speak(trial, primary.summary()),
+        headline=words.speak(trial, primary.summary()) + words.remind(trial),
         number=_number(primary),
         interval=_interval(primary),
         blocks=tuple(blocks),
@@ -87,51 +89,88 @@ def _name(one: AnalysisSet) -> str:
 
 
 def _number(result: OutcomeModelResult) -> str:
-    estimate = format_value(float(result.estimates["estimate"].iloc[0]))
+    estimate, _, _ = _headline_numbers(result)
     signed = typeset(estimate) if estimate.startswith("-") else f"+{estimate}"
     return f"{signed} {result.unit}" if result.unit else signed
 
 
-def _interval(result: OutcomeModelResult) -> str:
+def _headline_numbers(result: OutcomeModelResult) -> tuple[str, str, str]:
     row = result.estimates.iloc[0]
-    level = f"{(result.confidence_level or 0.95) * 100:.4g}%"
+    return format_interval(row["estimate"], row["conf_low"], row["conf_high"])
+
+
+def _interval(result: OutcomeModelResult) -> str:
+    _, low, high = _headline_numbers(result)
     return (
-        f"{level} CI {phrase_interval(row['conf_low'], row['conf_high'])}; "
-        f"{phrase_p(row['p_value'])}; {result.label}"
+        f"{_percent(result.confidence_level)} CI {typeset(low)} to {typeset(high)}; "
+        f"{phrase_p(result.estimates['p_value'].iloc[0])}; {result.label}"
     )
 
 
-def _overview_block(results: list[OutcomeModelResult], contrast: str) -> Block:
+def _percent(level: float | None) -> str:
+    return f"{(level or 0.95) * 100:.4g}%"
+
+
+def _overview_block(
+    trial: TrialData, sets: Sequence[AnalysisSet], results: list[OutcomeModelResult]
+) -> Block:
     table = build_outcome_table(results)
-    rows = table.estimates
-    labels = list(table.labels)
-    texts = [phrase_estimate(row) for row in rows.to_dict("records")]
-    spoken = "; ".join(f"{label}: {text}" for label, text in zip(labels, texts, strict=True))
-    level = f"{(table.confidence_level or 0.95) * 100:.4g}%"
-
-    def draw(figure: Figure) -> None:
-        draw_rows_with_own_scales(figure, rows, labels, texts)
-
-    forest = FigureExhibit(
-        name="outcomes",
-        title="Differences in outcomes",
-        draw=draw,
-        caption=f"Adjusted difference with its {level} CI, {contrast}. {spoken}. Each outcome "
-        "has its own scale; the dashed line is no difference.",
-        alternative=f"Forest plot of adjusted differences with {level} intervals. {spoken}.",
-        width=8.0,
-        height=0.62 * len(rows) + 0.5,
-    )
-    shown = rows.assign(measure=labels).drop(columns=["timepoint", "contrast"])
+    rows, contrast = table.estimates, words.contrast_of(trial)
+    labels = [f"{one.label}, {words.time_in_words(trial, one.timepoint)}" for one in sets]
     return block_from_result(
         table,
         title="All outcomes",
         name="outcomes",
-        shown=shown,
+        shown=rows.assign(measure=labels).drop(columns=["timepoint", "contrast"]),
         caption=f"One row is one model: {contrast}. p Holm is adjusted for the number of "
         "secondary outcomes.",
-        figures=(forest,),
+        figures=(_forest(trial, sets, rows, labels, _percent(table.confidence_level)),),
+        in_whom=count_analysed(rows["n"].tolist(), rows["n_agencies"].tolist()),
     )
+
+
+def _forest(
+    trial: TrialData,
+    sets: Sequence[AnalysisSet],
+    rows: pd.DataFrame,
+    labels: Sequence[str],
+    level: str,
+) -> FigureExhibit:
+    texts = [phrase_estimate(row) for row in rows.to_dict("records")]
+    units = [f"difference, {one.unit}" if one.unit else "difference" for one in sets]
+    better = [_phrase_better(one.is_higher_better) for one in sets]
+    target, reference = words.group_words(sets[0].contrast)
+    direction = f"right of the line: higher in {target}; left: higher in {reference}"
+    told = zip(labels, texts, units, better, strict=True)
+    spoken = "; ".join(
+        f"{label}: {text}{unit.removeprefix('difference')}{', ' * bool(good)}{good}"
+        for label, text, unit, good in told
+    )
+
+    def draw(figure: Figure) -> None:
+        lines = [
+            "\n".join((one.label, "; ".join(filter(None, (f"{one.months:g} months", good)))))
+            for one, good in zip(sets, better, strict=True)
+        ]
+        draw_rows_with_own_scales(figure, rows, lines, texts, units)
+        figure.supxlabel(f"{direction} ({level} CI)", fontsize=9)
+
+    return FigureExhibit(
+        name="outcomes",
+        title="Differences in outcomes",
+        draw=draw,
+        caption=f"Adjusted difference with its {level} CI, {words.contrast_of(trial)}. {spoken}. "
+        f"Each outcome has its own scale; the dashed line is no difference; {direction}.",
+        alternative=f"Forest plot of adjusted differences with {level} intervals. {spoken}.",
+        width=8.6,
+        height=0.86 * len(rows) + 0.7,
+    )
+
+
+def _phrase_better(is_higher_better: bool | None) -> str:
+    if is_higher_better is None:
+        return ""
+    return "higher is better" if is_higher_better else "lower is better"
 
 
 def _phrase_term(term: str, contrast: str) -> str:
@@ -165,8 +204,7 @@ def _model_block(
         text=words.speak(trial, result.summary()),
         estimand=result.estimand,
         method=result.method,
-        n_participants=result.n_participants,
-        n_agencies=result.n_agencies,
+        in_whom=count_of(result),
         tables=(table,),
         notes=result.notes,
     )

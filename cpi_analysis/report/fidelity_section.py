@@ -21,6 +21,7 @@ from cpi_analysis.report.document import (
     Section,
     TableExhibit,
     block_from_result,
+    count_of,
 )
 from cpi_analysis.report.figures import draw_grouped_forest
 from cpi_analysis.results import Result, round_half_up
@@ -97,8 +98,7 @@ def _bands_block(bands: FidelityBandResult) -> Block:
     return Block(
         title="How much fidelity was reached",
         method=bands.method,
-        n_participants=bands.n_participants,
-        n_agencies=bands.n_agencies,
+        in_whom=count_of(bands),
         tables=(table,),
         figures=(distribution,),
         notes=bands.notes,

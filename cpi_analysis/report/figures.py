@@ -113,7 +113,11 @@ def inline_svg(svg: bytes, *, name: str, label: str) -> str:
 
 
 def draw_rows_with_own_scales(
-    figure: Figure, table: pd.DataFrame, labels: Sequence[str], texts: Sequence[str]
+    figure: Figure,
+    table: pd.DataFrame,
+    labels: Sequence[str],
+    texts: Sequence[str],
+    axis_labels: Sequence[str],
 ) -> None:
     """Draw one interval per row, each on a scale of its own with zero in the middle.
 
@@ -127,10 +131,12 @@ def draw_rows_with_own_scales(
         ``estimate``, ``conf_low``, ``conf_high``; one row a line, the first on top.
     labels, texts
         What stands at the left and at the right of each line.
+    axis_labels
+        What the numbers of each line are, with their unit.
     """
     panels = figure.subplots(len(table), 1, squeeze=False)[:, 0]
-    rows = zip(panels, table.to_dict("records"), labels, texts, strict=True)
-    for axes, row, label, text in rows:
+    rows = zip(panels, table.to_dict("records"), labels, texts, axis_labels, strict=True)
+    for axes, row, label, text, axis_label in rows:
         reach = 1.15 * max(abs(row["conf_low"]), abs(row["conf_high"]))
         axes.set_xlim(-reach, reach)
         axes.set_ylim(-1, 1)
@@ -141,6 +147,7 @@ def draw_rows_with_own_scales(
         axes.tick_params(axis="y", length=0)
         axes.tick_params(axis="x", labelsize=7.5, colors=GREY, length=2.5)
         axes.spines["left"].set_visible(False)
+        axes.set_xlabel(axis_label, fontsize=7.5, color=GREY, labelpad=1)
         axes.locator_params(axis="x", nbins=5)
         # A second axis at the right carries the numbers, so that the layout makes room for them.
         beside = axes.secondary_yaxis("right")

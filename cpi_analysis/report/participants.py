@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from cpi_analysis.io.protocol import Protocol
     from cpi_analysis.io.trial import TrialData
 
+COUNTED_ONCE = "Each person who is left out is counted once, by the first reason that applies."
+
 
 def build_participants_section(
     trial: TrialData, protocol: Protocol, primary: AnalysisSet
@@ -38,7 +40,7 @@ def _flow_block(primary: AnalysisSet) -> Block:
     shown = shown.loc[list(dict.fromkeys(flow["reason"])), list(dict.fromkeys(flow["group"]))]
     shown["all"] = shown.sum(axis=1)
     shown = shown.rename(columns=words.in_words).rename_axis("step").reset_index()
-    shown["step"] = shown["step"].map(_phrase_step)
+    shown["step"] = shown["step"].map(phrase_step)
     numbers = flow.groupby("reason")["n"].sum()
     return Block(
         title="From recruitment to the primary analysis",
@@ -52,14 +54,14 @@ def _flow_block(primary: AnalysisSet) -> Block:
                 title="Participant flow",
                 content=flow,
                 shown=shown,
-                caption="Each person who is left out is counted once, by the first reason "
-                "that applies.",
+                caption=COUNTED_ONCE,
             ),
         ),
     )
 
 
-def _phrase_step(step: str) -> str:
+def phrase_step(step: str) -> str:
+    """Return a step of a flow in words."""
     return step if step in (RECRUITED, ANALYSED) else f"left out: {step}"
 
 

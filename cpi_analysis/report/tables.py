@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from cpi_analysis.results import GLOSSARY, format_value
+from cpi_analysis.results import GLOSSARY, format_value, round_half_up
 
 #: A spreadsheet runs a text that starts with one of these as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -35,7 +36,7 @@ HEADINGS = {
     "threshold": "threshold (£)",
     "delta_cost": "difference in cost (£)",
     "delta_effect": "difference in effect",
-    "icer": "ICER (£ per unit)",
+    "icer": "ICER (£ per unit of effect)",
     "icc": "ICC",
     "is_optimal": "highest net benefit",
     "is_singular": "variance at zero",
@@ -46,7 +47,7 @@ QUANTITIES = {
     "delta_cost": "difference in cost (£)",
     "delta_effect": "difference in effect",
     "inb": "net benefit (£)",
-    "icer": "ICER (£ per unit)",
+    "icer": "ICER (£ per unit of effect)",
     "quadrant_share": "share of replicates",
     "icc": "ICC",
     "alpha": "alpha",
@@ -113,6 +114,10 @@ def page_rows(
             headings.append((f"{level}CI", "confidence interval", True))
             cells.append(_interval_cells(shown))
             continue
+        if name == "estimate" and "conf_low" in shown.columns:
+            headings.append((heading_of(name), GLOSSARY[name].description, True))
+            cells.append(_estimate_cells(shown))
+            continue
         entry = GLOSSARY.get(name)
         display = entry.display if entry else "text"
         explanation = entry.description if entry else ""
@@ -153,15 +158,36 @@ def typeset(text: str) -> str:
     return _HYPHEN_MINUS.sub("−", text).replace("−£", "−\N{WORD JOINER}£")
 
 
+def same_decimals(numbers: Sequence[float], low: float, high: float) -> list[str]:
+    """Return numbers with as many decimals as their interval is worth, the same for all.
+
+    Half of the interval's width keeps two or three digits. Without a finite interval each
+    number is written alone.
+
+    Examples
+    --------
+    >>> same_decimals([3.487, 1.595, 5.38], 1.595, 5.38)
+    ['3.49', '1.60', '5.38']
+    """
+    half = abs(high - low) / 2
+    if not math.isfinite(half) or half == 0:
+        return [typeset(format_value(number)) for number in numbers]
+    limits = ((100.0, 0), (10.0, 1), (1.0, 2), (0.1, 3))
+    decimals = next((places for limit, places in limits if half >= limit), 4)
+    return [typeset(round_half_up(number, decimals)) for number in numbers]
+
+
 def phrase_interval(low: float, high: float) -> str:
     """Return the two limits as the page shows them, such as ``−0.12 to 3.40``."""
-    return f"{typeset(format_value(low))} to {typeset(format_value(high))}"
+    first, last = same_decimals([low, high], low, high)
+    return f"{first} to {last}"
 
 
 def phrase_estimate(row: Mapping[Hashable, Any]) -> str:
     """Return an estimate with its interval, such as ``1.62 (−0.12 to 3.40)``."""
-    interval = phrase_interval(row["conf_low"], row["conf_high"])
-    return f"{typeset(format_value(row['estimate']))} ({interval})"
+    low, high = row["conf_low"], row["conf_high"]
+    estimate, first, last = same_decimals([row["estimate"], low, high], low, high)
+    return f"{estimate} ({first} to {last})"
 
 
 def phrase_p(p_value: float) -> str:
@@ -173,3 +199,11 @@ def phrase_p(p_value: float) -> str:
 def _interval_cells(table: pd.DataFrame) -> list[str]:
     pairs = zip(table["conf_low"], table["conf_high"], strict=True)
     return [phrase_interval(low, high) if low == low else "" for low, high in pairs]
+
+
+def _estimate_cells(table: pd.DataFrame) -> list[str]:
+    columns = (table[name] for name in ("estimate", "conf_low", "conf_high"))
+    return [
+        same_decimals([estimate], low, high)[0] if estimate == estimate else ""
+        for estimate, low, high in zip(*columns, strict=True)
+    ]

@@ -6,10 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from cpi_analysis.io.protocol import Contrast, Protocol
     from cpi_analysis.io.trial import TrialData
+
+#: Names such as m9, T1 and wave_2 say nothing to a reader; their months do.
+_CODED_TIME = re.compile(r"[A-Za-z]+_?\d+")
 
 BANNER = "SYNTHETIC DATA"
 BANNER_TEXT = (
@@ -18,6 +21,8 @@ BANNER_TEXT = (
 )
 #: What a headline starts with when the data are synthetic.
 HEADLINE_PREFIX = "Synthetic data, not a result of any study: "
+#: What follows a headline when nobody was allocated to the groups.
+MEASURED_REMINDER = "Groups formed by measured fidelity, not allocated: no effect is claimed."
 
 
 def in_words(code: str) -> str:
@@ -28,26 +33,71 @@ def in_words(code: str) -> str:
 def make_speaker(trial: TrialData) -> Callable[[str], str]:
     """Return a function that puts the trial's codes into words.
 
-    The groups lose their underscores, and ``at m9`` becomes ``at 9 months``.
+    ``rg_uk@m9`` becomes the label of the measure at 9 months, a measure or column loses its
+    underscores, and so do the groups. What is not a code of this trial stays as it is.
     """
+    times = _times(trial)
+    labels = {name: label_of(trial, name) for name in _measures(trial)}
     contrast = _protocol(trial).contrast
-    exchanges = [
-        (re.compile(rf"\b{re.escape(code)}\b"), in_words(code))
-        for code in (contrast.target, contrast.reference)
-        if "_" in code
-    ]
-    timepoints = trial.table("timepoints")
-    for name, months in zip(timepoints["timepoint"], timepoints["months"], strict=True):
-        if re.fullmatch(r"[a-z]+\d+", name):
-            pattern = re.compile(rf"\bat {name}\b(?! \()")
-            exchanges.append((pattern, f"at {float(months):g} months"))
+    groups = (contrast.target, contrast.reference)
+    plain = {
+        code: in_words(code) for code in (*groups, *_columns_and_categories(trial)) if "_" in code
+    }
+    plain |= {"delta_cost": "difference in cost", "delta_effect": "difference in effect"}
+    plain |= {code: label for code, label in labels.items() if "_" in code}
+    named = {**plain, **labels}
+    reference = re.compile(rf"(?<![\w@]){_any_of(named)}@{_any_of(times)}(?!\w)")
+    coded = [name for name in times if _CODED_TIME.fullmatch(name)]
+    moment = re.compile(rf"(?<=\bat ){_any_of(coded)}(?!\w| \()")
+    word = re.compile(rf"(?<![\w@]){_any_of(plain)}(?![\w@])")
 
     def speak_codes(sentence: str) -> str:
-        for pattern, words in exchanges:
-            sentence = pattern.sub(words, sentence)
-        return sentence
+        if sentence in times:
+            return times[sentence]
+        sentence = reference.sub(lambda found: f"{named[found[1]]} at {times[found[2]]}", sentence)
+        sentence = moment.sub(lambda found: times[found[1]], sentence)
+        return word.sub(lambda found: plain[found[1]], sentence)
 
     return speak_codes
+
+
+def _any_of(codes: Iterable[str]) -> str:
+    """Return a pattern of the codes, the longest first; it never matches when there are none."""
+    ordered = sorted(codes, key=len, reverse=True)
+    return f"({'|'.join(map(re.escape, ordered)) or '(?!)'})"
+
+
+def time_in_words(trial: TrialData, timepoint: str) -> str:
+    """Return a timepoint as a reader says it: ``baseline``, or ``9 months``."""
+    return _times(trial)[timepoint]
+
+
+def _times(trial: TrialData) -> dict[str, str]:
+    timepoints = trial.table("timepoints")
+    months = timepoints["months"].astype("float64")
+    return {
+        name: name if name == "baseline" else f"{value:g} months"
+        for name, value in zip(timepoints["timepoint"], months, strict=True)
+    }
+
+
+def _measures(trial: TrialData) -> list[str]:
+    tables = [name for name in ("measures", "measurements") if trial.has_table(name)]
+    return sorted({str(code) for name in tables for code in trial.table(name)["measure"].unique()})
+
+
+def _columns_and_categories(trial: TrialData) -> list[str]:
+    """Return the columns that describe people and agencies, and the categories in them."""
+    names: set[str] = set()
+    identifiers = ["participant_id", "agency_id", "worker_id"]
+    for table in map(trial.table, ("participants", "agencies")):
+        described = table.drop(
+            columns=["participant_id", "agency_id", "worker_id"], errors="ignore"
+        )
+        texts = described.select_dtypes(exclude=["number", "bool", "datetime"])
+        names |= set(map(str, described))
+        names |= {str(value) for name in texts for value in texts[name].dropna().unique()}
+    return sorted(names)
 
 
 def speak(trial: TrialData, sentence: str) -> str:
@@ -72,11 +122,21 @@ def label_of(trial: TrialData, measure: str) -> str:
 def group_words(contrast: Contrast) -> tuple[str, str]:
     """Return the target and the reference in words."""
     target, reference = in_words(contrast.target), in_words(contrast.reference)
-    if contrast.variable == "fidelity_band":
+    if is_measured(contrast):
         return tuple(  # type: ignore[return-value]
             name if "fidelity" in name else f"{name} fidelity" for name in (target, reference)
         )
     return target, reference
+
+
+def is_measured(contrast: Contrast) -> bool:
+    """Return whether the groups were formed by what was measured, not allocated."""
+    return contrast.variable == "fidelity_band"
+
+
+def remind(trial: TrialData) -> str:
+    """Return what a headline that compares groups must not be read without, or nothing."""
+    return f" {MEASURED_REMINDER}" if is_measured(_protocol(trial).contrast) else ""
 
 
 def contrast_of(trial: TrialData) -> str:
@@ -95,7 +155,7 @@ def lead(trial: TrialData) -> str:
     listed = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + f" and {parts[-1]}"
     basis = (
         "The groups are formed by fidelity as it was measured; they were not allocated."
-        if protocol.contrast.variable == "fidelity_band"
+        if is_measured(protocol.contrast)
         else "The groups are the arms of the agencies."
     )
     return f"{listed.capitalize()}: {target} compared with {reference}. {basis}"
@@ -118,8 +178,13 @@ def how_to_read(trial: TrialData) -> tuple[str, ...]:
         "precision.",
     ]
     if protocol.economics:
+        subject = (
+            "A probability of the higher net benefit"
+            if is_measured(protocol.contrast)
+            else "A probability of being cost-effective"
+        )
         lines.append(
-            "A probability of being cost-effective is read at a threshold: what a decision "
+            f"{subject} is read at a threshold: what a decision "
             "maker would pay for one more unit of effect. It is not a p-value."
         )
     if protocol.fidelity:
@@ -140,7 +205,7 @@ def limits(trial: TrialData) -> tuple[str, ...]:
             "The data are synthetic. The numbers show what the program does; they are no "
             "evidence about the intervention."
         )
-    if protocol.contrast.variable == "fidelity_band":
+    if is_measured(protocol.contrast):
         lines.append(
             "Fidelity was measured, not allocated. People and agencies that reached it may "
             "differ in other ways, so a difference is an association and not an effect. Cutting "

@@ -48,6 +48,21 @@ def test_each_outcome_is_drawn_where_its_table_says(report: Report) -> None:
         assert high > row["conf_high"]
 
 
+def test_the_forest_says_units_direction_and_months(report: Report) -> None:
+    figure = report.draw("outcomes")
+    panels = figure.axes
+    assert [axes.get_xlabel() for axes in panels] == [
+        "difference, resources",
+        "difference, points",
+        "difference, points",
+        "difference, utility",
+    ]
+    assert "right of the line: higher in high fidelity" in figure.get_supxlabel()
+    for axes in panels:
+        (label,) = (tick.get_text() for tick in axes.get_yticklabels())
+        assert label.endswith("\n9 months; higher is better")
+
+
 def test_reliability_is_drawn_where_its_table_says(report: Report) -> None:
     table = tidy(report, "fidelity_reliability")
     axes = report.draw("fidelity_reliability").axes[0]

@@ -13,11 +13,22 @@ from pathlib import Path
 
 import pytest
 
+import cpi_analysis as cpi
 from cpi_analysis.report import Report, words
 from cpi_analysis.report.page import write_page
 
 VOID = {"meta", "link", "br", "img", "input", "hr", "path", "use"}
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+RUN = {
+    "package_version": "0",
+    "python_version": "0",
+    "dependencies": {},
+    "seed": 1,
+    "input_files": {},
+    "input_tables": {},
+    "protocol": None,
+}
 
 
 class Page(html.parser.HTMLParser):
@@ -120,16 +131,7 @@ def test_real_data_get_no_banner(report: Report) -> None:
 
 def test_a_title_cannot_smuggle_in_a_script(report: Report) -> None:
     bad = replace(report.measured, title="<script>alert(1)</script>")
-    run = {
-        "package_version": "0",
-        "python_version": "0",
-        "dependencies": {},
-        "seed": 1,
-        "input_files": {},
-        "input_tables": {},
-        "protocol": None,
-    }
-    text = write_page(bad, sections=[], facts=[], run=run, svgs={}).decode("utf-8")
+    text = write_page(bad, sections=[], facts=[], run=RUN, svgs={}).decode("utf-8")
     assert "<script" not in text
 
 
@@ -159,16 +161,63 @@ def test_every_figure_has_words_and_every_column_a_heading(page: Page, source: s
 
 def test_every_assumption_of_the_trial_is_listed(page: Page, report: Report) -> None:
     assert report.trial.assumptions
-    shown = re.sub(r"[\s\u2060]+", " ", page.sections["assumptions"]).replace("−", "-")
+    # Codes of categories are shown as words, so an underscore may be a space.
+    shown = re.sub(r"[\s\u2060_]+", " ", page.sections["assumptions"]).replace("−", "-")
     for line in report.trial.assumptions:
         first = line.split(" at m")[0]
-        assert re.sub(r"\s+", " ", first).strip() in shown
+        assert re.sub(r"[\s_]+", " ", first).strip() in shown
 
 
 def test_the_headline_numbers_are_those_of_the_results(page: Page, report: Report) -> None:
     agreement = report.fidelity["agreement"].tidy()
     icc = agreement.loc[agreement["form"] == "ICC(A,k)", "estimate"].iloc[0]
     assert f"{icc:.2f}" in page.sections["summary"]
+
+
+def test_no_code_of_the_data_is_in_what_a_reader_reads(page: Page) -> None:
+    told = " ".join(
+        text.split("SHA-256")[0] for key, text in page.sections.items() if key != "assumptions"
+    )
+    told = re.sub(r"[a-z0-9_]+\.csv", "", told)
+    assert re.findall(r"\w+@\w+|\bm9\b", told) == []
+    names = set(re.findall(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b", told)) - {"cpi_analysis"}
+    assert names == set()
+
+
+def test_a_reminder_stands_with_every_comparison_of_measured_groups(report: Report) -> None:
+    first, second, _ = report.headlines
+    for headline in (first, second):
+        assert words.MEASURED_REMINDER in headline
+        assert "cost-effective" not in headline
+    assert "probability that the high group has the higher net benefit is" in second
+
+
+def test_allocated_groups_are_called_cost_effective_and_need_no_reminder() -> None:
+    planned = cpi.analyse(cpi.simulate_trial(seed=3, design="planned"), seed=1)
+    first, second, _ = planned.headlines
+    assert "not allocated" not in first + second
+    assert "probability of being cost-effective" in second
+    text = write_page(
+        planned.measured,
+        sections=[replace(one, blocks=()) for one in planned.sections],
+        facts=planned.facts,
+        run=RUN,
+        svgs={},
+    ).decode("utf-8")
+    assert "m12" not in text
+
+
+def test_all_outcomes_say_the_range_of_participants(page: Page) -> None:
+    text = page.sections["effectiveness"]
+    assert "98 to 116 participants in 14 agencies" in text
+
+
+def test_the_economic_tables_name_the_effect_and_count_each_person_once(page: Page) -> None:
+    text = page.sections["economics"]
+    assert "ICER (£ per QALY)" in text
+    assert "per unit" not in text
+    assert "difference in QALY" in text
+    assert text.count("counted once, by the first reason that applies") == 1
 
 
 PROBE = """

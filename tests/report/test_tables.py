@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cpi_analysis.report.tables import page_rows, write_csv
+from cpi_analysis.report.tables import page_rows, phrase_estimate, write_csv
 
 
 def read_back(table: pd.DataFrame) -> list[list[str]]:
@@ -57,10 +57,18 @@ def test_the_limits_of_an_interval_share_a_column() -> None:
     )
     headings, rows = page_rows(table, confidence_level=0.9)
     assert [heading[0] for heading in headings] == ["quantity", "estimate", "90% CI"]
-    assert rows == [["delta", "−1.250", "−2.000 to 0.5000"]]
+    assert rows == [["delta", "−1.25", "−2.00 to 0.50"]]
 
 
 def test_a_limit_that_does_not_exist_is_blank() -> None:
     table = pd.DataFrame({"estimate": [1.0, 2.0], "conf_low": [0.5, np.nan], "conf_high": [2, 3]})
     _, rows = page_rows(table, confidence_level=None)
     assert rows[1][1] == ""
+
+
+def test_an_estimate_and_its_limits_have_the_same_decimals() -> None:
+    row = {"estimate": 0.56943, "conf_low": 0.08219, "conf_high": 1.05667}
+    assert phrase_estimate(row) == "0.569 (0.082 to 1.057)"
+    # A region without a limit has no width: each number stands for itself.
+    open_row = {"estimate": 12.5, "conf_low": -np.inf, "conf_high": 60_659.4}
+    assert phrase_estimate(open_row) == "12.50 (−∞ to 60,659)"
