@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cpi_analysis.io.trial import TrialData
 
 EXIT_OK = 0
+EXIT_UNEXPECTED = 1
 EXIT_REFUSED = 2
 EXIT_INTERRUPTED = 130
 
@@ -38,10 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 when all went well, 2 when the data or settings were refused, 130 after Ctrl-C.
+        0 when all went well, 1 after an unexpected error, 2 when the data or settings were
+        refused, 130 after Ctrl-C.
     """
     _speak_any_encoding()
     options = _build_parser().parse_args(arguments)
+    if "study" in options:
+        _settle_study(options)
     try:
         return _COMMANDS[options.command](options)
     except CPIAnalysisError as error:
@@ -54,6 +58,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader (head, less) has gone; what is still buffered has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
+    except Exception as error:
+        if options.traceback:
+            raise
+        # Neither its text nor what led to it: both may show cells of the data.
+        print(_say_unexpected(error), file=sys.stderr)
+        return EXIT_UNEXPECTED
+
+
+def _say_unexpected(error: Exception) -> str:
+    return (
+        f"An unexpected error stopped the program ({type(error).__name__}): a fault of "
+        "cpi-analysis, not of your data.\n"
+        "Please report it. `cpi-analysis --traceback ...` shows where it happened; what it "
+        "prints may hold values of the data, so read it before you share it."
+    )
 
 
 def _speak_any_encoding() -> None:
@@ -67,10 +86,15 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cpi-analysis",
         description="Analyse a trial of the Connecting People Intervention.",
-        epilog="Exit codes: 0 done, 2 the data or settings were refused, 130 interrupted.",
+        epilog="Exit codes: 0 done, 1 unexpected error, 2 the data or settings were refused, 130 interrupted.",
     )
     parser.add_argument(
         "--version", action="version", version=f"cpi-analysis {cpi_analysis.__version__}"
+    )
+    parser.add_argument(
+        "--traceback",
+        action="store_true",
+        help="show where an unexpected error happened; this may print values of the data",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_reproduce(commands)
@@ -84,11 +108,9 @@ def _add_reproduce(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         "reproduce",
         help="run the whole analysis and write the report",
         description="Run the whole analysis of a trial and write report.html, tables/, "
-        "figures/ and manifest.json. Without --study, the built-in synthetic trial is used.",
+        "figures/ and manifest.json. Without a study, the built-in synthetic trial is used.",
     )
-    parser.add_argument(
-        "--study", metavar="PATH", help="a study.toml, or a folder that holds one with its tables"
-    )
+    _add_study(parser, "a study.toml, or a folder that holds one with its tables")
     _add_data(parser)
     parser.add_argument(
         "--out", metavar="FOLDER", default="results", help="where results go (default: results)"
@@ -103,8 +125,9 @@ def _add_validate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         description="Check a trial's files. Prints an overview when they are sound, or every "
         "fault with its place and its cure; never a participant's value.",
     )
-    parser.add_argument("study", metavar="PATH", help="a study.toml, or a folder of tables")
+    _add_study(parser, "a study.toml, or a folder of tables")
     _add_data(parser)
+    parser.set_defaults(needs_study=True)
 
 
 def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -122,6 +145,21 @@ def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="as_run: groups by measured fidelity, 9 months (default); "
         "planned: two arms of 6 agencies, 12 months",
     )
+
+
+def _add_study(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("path", metavar="PATH", nargs="?", help=text)
+    parser.add_argument("--study", metavar="PATH", help="the same, written as an option")
+    parser.set_defaults(parser=parser)
+
+
+def _settle_study(options: argparse.Namespace) -> None:
+    """Put the study into ``options.study``, whichever way it was given."""
+    if options.path is not None and options.study is not None:
+        options.parser.error("give the study once: as PATH or as --study PATH")
+    options.study = options.study if options.path is None else options.path
+    if options.study is None and getattr(options, "needs_study", False):
+        options.parser.error("give the study: PATH or --study PATH")
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -200,8 +238,8 @@ def _load(study: str | None, data: str | None) -> TrialData:
         raise DataError(
             Fault(
                 code="CPI-E047",
-                rule="--data was given without --study",
-                cure="name the study file that describes these data with --study",
+                rule="--data was given without a study",
+                cure="name the study file that describes these data: PATH or --study PATH",
             )
         )
     from cpi_analysis.io.simulate import load_example_trial

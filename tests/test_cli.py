@@ -58,6 +58,9 @@ def test_reproduce_writes_the_report_and_says_where(tmp_path: Path) -> None:
     headlines = [line for line in lines if line.startswith("  * ")]
     assert len(headlines) == 3
     assert all("not a result of any study" in line for line in headlines)
+    # The groups of the built-in trial were formed by measured fidelity.
+    assert all("not allocated" in line for line in headlines[:2])
+    assert "cost-effective" not in done.stdout
     assert str(tmp_path / "out" / "report.html") in done.stdout
     assert (tmp_path / "out" / "report.html").is_file()
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
@@ -129,6 +132,37 @@ def test_validate_gives_an_overview(simulated: Path, capsys: pytest.CaptureFixtu
     assert out.startswith("SYNTHETIC DATA")
     assert "ok: " in out
     assert "participants" in out
+
+
+@pytest.mark.parametrize("command", ["validate", "reproduce"])
+@pytest.mark.parametrize("option", [[], ["--study"]])
+def test_both_commands_take_the_study_in_both_forms(
+    simulated: Path, tmp_path: Path, command: str, option: list[str]
+) -> None:
+    more = ["--out", str(tmp_path / "out")] if command == "reproduce" else []
+    # A study that does not exist is enough to see that the path arrived.
+    assert cli.main([command, *option, str(tmp_path / "none.toml"), *more]) == 2
+    if command == "validate":
+        assert cli.main([command, *option, str(simulated)]) == 0
+
+
+@pytest.mark.parametrize("command", ["validate", "reproduce"])
+def test_the_help_shows_both_forms(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    out = capsys.readouterr().out
+    assert "[PATH]" in out
+    assert "--study PATH" in out
+
+
+@pytest.mark.parametrize("given", [["validate"], ["validate", "a", "--study", "b"]])
+def test_a_study_is_given_exactly_once(
+    given: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as leave:
+        cli.main(given)
+    assert leave.value.code == 2
+    assert "--study PATH" in capsys.readouterr().err
 
 
 def test_validate_lists_every_fault_by_file_without_a_value(
