@@ -177,7 +177,7 @@ def estimate_incremental(
         target=comparison.target,
         reference=comparison.reference,
         effect_label=effect_label,
-        replicates=replicates,
+        replicates=int(replicates),
         df=df,
         thresholds=tuple(float(threshold) for threshold in thresholds),
         headline_threshold=headline_threshold,

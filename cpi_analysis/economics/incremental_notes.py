@@ -15,6 +15,9 @@ FloatArray = NDArray[np.float64]
 #: Fewer agencies than this in a group that is compared within agencies calls for a warning.
 FEW_AGENCIES = 6
 
+#: Groups that were allocated to agencies and are mixed in so few of them hint at a slip of coding.
+SUSPECT_SHARE = 0.25
+
 #: Fewer replicates than this call for a warning.
 FEW_REPLICATES = 1000
 
@@ -42,11 +45,7 @@ def remark_comparison(
             f"{error:.0f}% from one seed to another), and so are intervals and p-values."
         )
     if not comparison.is_nested:
-        notes.append(
-            f"{comparison.n_mixed} of {comparison.n_clusters} agencies have participants in both "
-            "groups: check that this is meant. The agencies then form one stratum, not one for "
-            "each group."
-        )
+        notes.append(_remark_mixed(comparison))
         notes += _remark_few_agencies(comparison)
     if plan.n_redrawn:
         notes.append(
@@ -58,6 +57,16 @@ def remark_comparison(
     if comparison.cost_design.shape[1] == 2 or comparison.effect_design.shape[1] == 2:
         notes.append("At least one of the two equations is not adjusted for any covariate.")
     return tuple(notes)
+
+
+def _remark_mixed(comparison: Comparison) -> str:
+    mixed, count = comparison.n_mixed, comparison.n_clusters
+    has = "agencies has" if mixed == 1 else "agencies have"
+    doubt = ": check that this is meant" if mixed <= SUSPECT_SHARE * count else ""
+    return (
+        f"{mixed} of {count} {has} participants in both groups{doubt}. All agencies therefore form "
+        "one stratum, not one for each group."
+    )
 
 
 def _remark_few_agencies(comparison: Comparison) -> list[str]:

@@ -286,6 +286,7 @@ def test_groups_within_agencies_form_one_stratum_and_the_note_says_so():
         note.startswith("14 of 14 agencies have participants in both groups")
         for note in result.notes
     )
+    assert not any("check that this is meant" in note for note in result.notes)
     assert "over all agencies" in result.method
     assert set(result.tidy()["df"]) == {12.0}
 
@@ -471,7 +472,7 @@ def test_one_person_in_the_wrong_group_is_counted_and_said():
     data.loc[0, "arm"] = 1 - data.loc[0, "arm"]
     result = _estimate(data)
     note = next(note for note in result.notes if "both groups" in note)
-    assert note.startswith("1 of 12 agencies have participants in both groups: check")
+    assert note.startswith("1 of 12 agencies has participants in both groups: check")
 
 
 def test_the_reference_level_of_a_covariate_in_text_is_said_once():
