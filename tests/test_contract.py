@@ -5,12 +5,14 @@ A class that is not in FACTORIES fails the test: add a function that makes a sma
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from html.parser import HTMLParser
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -287,3 +289,31 @@ def test_same_call_gives_the_same_table(result):
     for cached in (_outcome_model, _incremental, _analysis_set):
         cached.cache_clear()
     pd.testing.assert_frame_equal(FACTORIES[name]().tidy(), result.tidy())
+
+
+# errors ----------------------------------------------------------------------------------------
+
+
+def _find_wrong_pairs(source: str) -> list[int]:
+    """Return the lines that make a DataError of a model code, or a ModelError of a data code."""
+    wrong = {"DataError": "CPI-M", "ModelError": "CPI-E"}
+    lines = []
+    for node in ast.walk(ast.parse(source)):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+            continue
+        start = wrong.get(node.func.id)
+        constants = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+        if start and any(isinstance(text, str) and text.startswith(start) for text in constants):
+            lines.append(node.lineno)
+    return lines
+
+
+def test_data_codes_come_with_data_errors_and_model_codes_with_model_errors():
+    assert _find_wrong_pairs('raise DataError(Fault(code="CPI-M001"))') == [1]
+    folder = Path(cpi_analysis.__path__[0])
+    found = {
+        str(path.relative_to(folder)): lines
+        for path in sorted(folder.rglob("*.py"))
+        if (lines := _find_wrong_pairs(path.read_text(encoding="utf-8")))
+    }
+    assert found == {}
