@@ -86,7 +86,8 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cpi-analysis",
         description="Analyse a trial of the Connecting People Intervention.",
-        epilog="Exit codes: 0 done, 1 unexpected error, 2 the data or settings were refused, 130 interrupted.",
+        epilog="Exit codes: 0 done, 1 unexpected error, 2 the data or settings were refused, "
+        "130 interrupted.",
     )
     parser.add_argument(
         "--version", action="version", version=f"cpi-analysis {cpi_analysis.__version__}"

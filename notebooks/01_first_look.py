@@ -110,14 +110,16 @@ report.draw("fidelity_reliability")
 # %% [markdown]
 # ## One step at a time
 #
-# `analyse` only puts the rooms together. Each can be used alone, on the trial with its scores
-# (`report.measured`) or on any table.
+# `analyse` only puts the rooms together. Each can be used alone. A trial as it was loaded holds
+# answers, services and ratings; `derive_measures` adds the scores, costs and fidelity that a
+# model needs.
 
 # %%
 from cpi_analysis import effectiveness
 
+measured = cpi.derive_measures(trial)
 analysis_set = effectiveness.build_analysis_set(
-    report.measured, measure="wemwbs", timepoint="m9", covariates=["sector", "client_group"]
+    measured, measure="wemwbs", timepoint="m9", covariates=["sector", "client_group"]
 )
 analysis_set.flow
 

@@ -91,9 +91,7 @@ def _columns_and_categories(trial: TrialData) -> list[str]:
     names: set[str] = set()
     identifiers = ["participant_id", "agency_id", "worker_id"]
     for table in map(trial.table, ("participants", "agencies")):
-        described = table.drop(
-            columns=["participant_id", "agency_id", "worker_id"], errors="ignore"
-        )
+        described = table.drop(columns=identifiers, errors="ignore")
         texts = described.select_dtypes(exclude=["number", "bool", "datetime"])
         names |= set(map(str, described))
         names |= {str(value) for name in texts for value in texts[name].dropna().unique()}
