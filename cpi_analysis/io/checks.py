@@ -161,7 +161,7 @@ def check_measurement_tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd
             checked[name] = decode_table(encoded[name])
             faults += found
     plain = {name: checked[name] for name in encoded}
-    faults += check_integrity(plain, encoded, makers=makers, protocol=None)
+    faults += check_integrity(plain, encoded, makers=makers, protocol=None, are_derived=True)
     if faults:
         raise DataError(sort_faults(faults))
     return checked

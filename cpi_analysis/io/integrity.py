@@ -12,6 +12,7 @@ from cpi_analysis.errors import Fault
 from cpi_analysis.io.protocol import Protocol as TrialProtocol
 from cpi_analysis.io.schemas import table_spec
 from cpi_analysis.io.schemas.validation import FaultMaker, find_repeated
+from cpi_analysis.io.service_checks import check_service_use
 from cpi_analysis.io.value_ranges import (
     check_answers,
     check_measurements,
@@ -30,11 +31,17 @@ TARGET_TABLES = {
 
 
 def check_integrity(
-    tables: Tables, encoded: Tables, *, makers: Makers, protocol: TrialProtocol | None
+    tables: Tables,
+    encoded: Tables,
+    *,
+    makers: Makers,
+    protocol: TrialProtocol | None,
+    are_derived: bool = False,
 ) -> tuple[Fault, ...]:
     """Return what is wrong between the tables; a rule whose columns are missing is skipped.
 
-    The same tables are given with their columns of text plain and encoded.
+    The same tables are given with their columns of text plain and encoded. ``are_derived``
+    says that measurements were computed, not read from a file.
     """
     faults: list[Fault] = []
     for name, table in encoded.items():
@@ -44,9 +51,10 @@ def check_integrity(
     faults += _check_order(tables, makers)
     faults += _check_visits(tables, makers)
     faults += _check_targets(encoded, makers)
-    faults += check_measurements(encoded, makers)
+    faults += check_service_use(encoded, makers)
+    faults += check_measurements(encoded, makers, are_derived=are_derived)
     if protocol is not None:
-        faults += check_arms(tables, protocol)
+        faults += check_arms(tables, protocol, maker=makers.get("agencies"))
     return tuple(faults)
 
 
@@ -67,6 +75,16 @@ def _check_references(
                 maker.fault("CPI-E030", column=column, broken=broken, rule=rule, cure=cure)
             )
     return faults
+
+
+def note_unchecked(tables: Tables) -> tuple[str, ...]:
+    """Return a line for each column that refers to a table which the trial does not have."""
+    return tuple(
+        f"{name}.{column} refers to the table {target}, which is not there: not checked"
+        for name, table in tables.items()
+        for column, target in table_spec(name).references.items()
+        if target not in tables and column in table and table[column].notna().any()
+    )
 
 
 def _check_one_group(tables: Tables, makers: Makers) -> list[Fault]:
@@ -191,18 +209,22 @@ def _check_targets(tables: Tables, makers: Makers) -> list[Fault]:
     return faults
 
 
-def check_arms(tables: Tables, protocol: TrialProtocol) -> list[Fault]:
-    """Return a fault when arms are compared and one of the two has no participants."""
+def check_arms(
+    tables: Tables, protocol: TrialProtocol, *, maker: FaultMaker | None = None
+) -> list[Fault]:
+    """Return faults when arms are compared and agencies have none, or one has no participants."""
     contrast = protocol.contrast
     if contrast.variable != "arm" or not has_columns(tables, "participants", "agency_id"):
         return []
+    faults = _check_arms_filled(tables, maker or FaultMaker("agencies"))
     groups: set[str] = set()
     if has_columns(tables, "agencies", "agency_id", "arm"):
         people = tables["participants"]["agency_id"]
         groups = set(_look_up(people, tables["agencies"], "agency_id", "arm").dropna())
     if {contrast.target, contrast.reference} <= groups:
-        return []
+        return faults
     return [
+        *faults,
         Fault(
             code="CPI-E038",
             rule="both groups that the protocol compares must have participants",
@@ -210,8 +232,20 @@ def check_arms(tables: Tables, protocol: TrialProtocol) -> list[Fault]:
             table="agencies",
             column="arm",
             allowed=f"participants in {contrast.target} and in {contrast.reference}",
-        )
+        ),
     ]
+
+
+def _check_arms_filled(tables: Tables, maker: FaultMaker) -> list[Fault]:
+    """Return the agencies without an arm; when none has one, that is said as a whole."""
+    if not has_columns(tables, "agencies", "arm"):
+        return []
+    empty = tables["agencies"]["arm"].isna().to_numpy(dtype=bool)
+    if not empty.any() or empty.all():
+        return []
+    rule = "each agency must have an arm, because the protocol compares the arms"
+    cure = "fill arm for the agency, or leave the agency and its participants out of the files"
+    return [maker.fault("CPI-E014", column="arm", broken=empty, rule=rule, cure=cure)]
 
 
 __all__ = ["check_answers", "check_arms", "check_integrity", "check_measurements"]

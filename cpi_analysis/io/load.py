@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,11 @@ import numpy as np
 import pandas as pd
 
 from cpi_analysis.errors import DataError, Fault
+from cpi_analysis.io.integrity import note_unchecked
 from cpi_analysis.io.labels import decode_table
+from cpi_analysis.io.plan_checks import check_plan
 from cpi_analysis.io.readers import RawTable
-from cpi_analysis.io.readers.raw import RowNumbers
+from cpi_analysis.io.readers.raw import RowNumbers, read_bytes
 from cpi_analysis.io.reshape import (
     Source,
     build_dictionary,
@@ -21,10 +24,17 @@ from cpi_analysis.io.reshape import (
     build_responses,
     build_table,
     columns_in_use,
+    list_headings,
     prepare_source,
 )
+from cpi_analysis.io.row_places import unpack_rows
 from cpi_analysis.io.schemas.specs import TABLES, table_spec
-from cpi_analysis.io.source_cells import clear_missing, find_identifying, find_line_breaks
+from cpi_analysis.io.source_cells import (
+    clear_missing,
+    find_header,
+    find_identifying,
+    find_line_breaks,
+)
 from cpi_analysis.io.study_checks import check_study
 from cpi_analysis.io.study_file import FilePart, StudyFile, read_study_file
 from cpi_analysis.io.text_tables import TextTable, translate_columns
@@ -72,7 +82,7 @@ def load_trial(path: str | Path, *, data: str | Path | None = None) -> TrialData
     -----
     Cells are read as text and typed by the schema of their table: no date or number is
     guessed. Columns of the files that the study does not use are never kept; their headings
-    are listed in the notes of the trial.
+    are listed in ``load_notes`` of the trial.
     """
     place = locate(path, data)
     study = None
@@ -84,14 +94,20 @@ def load_trial(path: str | Path, *, data: str | Path | None = None) -> TrialData
     else:
         texts, faults, notes, sources = _load_study(study, place)
     tables, rows, found = _type_all(texts)
+    if place.study_path is not None:
+        sources = {place.study_path.name: _hash(place.study_path), **sources}
+    protocol = _locate_instruments(study, place)
+    if protocol is not None and not faults:
+        found += check_plan(tables, protocol, file=_study_name(place))
     headings = _headings(texts)
+    columns = list_headings(study) if study is not None else ()
     try:
         trial = build_trial(
             tables,
             title=study.study.title if study is not None else place.folder.resolve().name,
             is_synthetic=study.study.is_synthetic if study is not None else False,
-            protocol=_locate_instruments(study, place),
-            assumptions=(*(study.study.notes if study is not None else ()), *notes),
+            protocol=protocol,
+            assumptions=study.study.notes if study is not None else (),
             sources=sources,
             row_labels=rows,
             files=_files(texts),
@@ -100,11 +116,20 @@ def load_trial(path: str | Path, *, data: str | Path | None = None) -> TrialData
     except DataError as error:
         described = _described_tables(study) | {fault.table for fault in faults}
         raise DataError(
-            _say_where(fault, headings, place)
+            said
             for fault in error.faults
+            for said in _say_where(fault, headings, columns, place)
             if not (fault.code == "CPI-E010" and described & {*(fault.table or "").split(" or ")})
         ) from None
-    return trial
+    return replace(trial, load_notes=(*notes, *note_unchecked(tables)))
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(read_bytes(path)).hexdigest()
+
+
+def _study_name(place: Place) -> str:
+    return place.study_path.name if place.study_path is not None else ""
 
 
 def _locate_instruments(study: StudyFile | None, place: Place) -> Protocol | None:
@@ -139,7 +164,7 @@ def _load_tables(study: StudyFile | None, place: Place) -> Loaded:
     for table, raw in raws.items():
         part = parts.get(table, FilePart())
         headings = [str(heading) for heading in raw.frame.columns]
-        found = _check_header(table, headings, raw)
+        found = find_header(table, headings, raw)
         found += find_identifying(headings, file=raw.file, table=table)
         found += find_line_breaks(headings, raw)
         faults += found
@@ -204,7 +229,7 @@ def _type_all(
             file=text.file,
             row_numbers=text.row_numbers,
         )
-        faults += (_name_value_column(fault, text) for fault in found)
+        faults += found
         pieces.setdefault(text.table, []).append(typed)
         rows.setdefault(text.table, []).append(text.row_numbers)
     return (
@@ -229,13 +254,6 @@ def _described_tables(study: StudyFile | None) -> set[str | None]:
     return {*study.tables, *(name for name, parts in long_tables.items() if parts)}
 
 
-def _name_value_column(fault: Fault, text: TextTable) -> Fault:
-    """Name the column that a value or an answer stood in, which is known only here."""
-    if fault.column in _VALUE_COLUMNS and fault.column in text.source_columns:
-        return replace(fault, column=text.source_columns[fault.column])
-    return fault
-
-
 def _headings(texts: Iterable[TextTable]) -> dict[tuple[str, str], str]:
     """Return, for a column of a table, the headings that it has in the files."""
     found: dict[tuple[str, str], dict[str, None]] = {}
@@ -252,32 +270,29 @@ def _files(texts: Iterable[TextTable]) -> dict[str, str]:
     return {table: " and ".join(files) for table, files in found.items()}
 
 
-def _say_where(fault: Fault, headings: Mapping[tuple[str, str], str], place: Place) -> Fault:
-    """Say a fault in the words of the files: their headings, and where a table is missed."""
+def _say_where(
+    fault: Fault,
+    headings: Mapping[tuple[str, str], str],
+    columns: Sequence[str],
+    place: Place,
+) -> list[Fault]:
+    """Say a fault in the words of the files: their headings, and where a table is missed.
+
+    A fault of values that stood in several columns of a file becomes one for each column.
+    """
     if fault.code == "CPI-E010":
         where = place.study_path.name if place.study_path is not None else place.folder.name
-        return replace(fault, file=where, allowed=PACKAGE_SHAPE)
+        return [replace(fault, file=where, allowed=PACKAGE_SHAPE)]
     heading = headings.get((fault.table or "", fault.column or ""), fault.column)
-    # A row of a wide file may stand behind several rows of a long table.
-    return replace(fault, column=heading, rows=tuple(dict.fromkeys(fault.rows)))
-
-
-def _check_header(table: str, headings: Sequence[str], raw: RawTable) -> list[Fault]:
-    known = table_spec(table).column_names
-    if set(headings) & set(known):
-        return []
-    # The first line may not be a header at all, so nothing of it is shown.
+    by_column = unpack_rows(fault.rows)
+    if fault.column not in _VALUE_COLUMNS:
+        # A row of a wide file may stand behind several rows of a long table.
+        rows = sorted({row for rows in by_column.values() for row in rows})
+        return [replace(fault, column=heading, rows=tuple(rows))]
     return [
-        Fault(
-            code="CPI-E011",
-            file=raw.file,
-            table=table,
-            rows=(1,),
-            rule="the first row holds none of the headings of the table",
-            allowed=", ".join(known),
-            cure="put the headings in the first row, written exactly so",
-        )
-    ]
+        replace(fault, column=heading if number is None else columns[number], rows=rows)
+        for number, rows in by_column.items()
+    ] or [replace(fault, column=heading)]
 
 
 def _note_unused(raw: RawTable, needed: Iterable[str]) -> list[str]:

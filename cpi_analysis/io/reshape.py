@@ -12,6 +12,7 @@ import pandas as pd
 from cpi_analysis.errors import Fault
 from cpi_analysis.io.labels import TEXT_DTYPE, decode_table
 from cpi_analysis.io.readers.raw import RawTable, text_column
+from cpi_analysis.io.row_places import pack_rows
 from cpi_analysis.io.schemas.specs import table_spec
 from cpi_analysis.io.source_cells import (
     clear_missing,
@@ -59,6 +60,11 @@ def columns_in_use(study: StudyFile) -> dict[str, list[str]]:
             columns += items.values()
         needed[file_of(study, responses)].update(dict.fromkeys([*keys.values(), *columns]))
     return {file: list(columns) for file, columns in needed.items()}
+
+
+def list_headings(study: StudyFile) -> tuple[str, ...]:
+    """Return every column that a study needs, each once; rows of long tables number them."""
+    return tuple(dict.fromkeys(name for names in columns_in_use(study).values() for name in names))
 
 
 def file_of(study: StudyFile, part: TablePart | MeasurePart | ResponsesPart) -> str:
@@ -212,7 +218,8 @@ def _stack(
     """Put columns that stand side by side under one another, with the row each came from."""
     keys = keys_for(study, part, is_long=bool(layout))
     names, values = ("measure", "value") if table == "measurements" else ("item", "answer")
-    blocks = []
+    blocks, rows = [], []
+    numbers = {heading: number for number, heading in enumerate(list_headings(study))}
     for timepoint, headings in by_timepoint.items() if by_timepoint else [(None, layout)]:
         for name, heading in headings.items():
             block = pd.DataFrame({key: source.cells[keys[key]] for key in keys})
@@ -221,13 +228,14 @@ def _stack(
             block[names] = pd.Series([name] * len(block), dtype=TEXT_DTYPE)
             block[values] = source.cells[heading]
             blocks.append(block)
-    used = layout or {name: h for each in by_timepoint.values() for name, h in each.items()}
+            rows.append(pack_rows(source.raw.row_numbers, numbers[heading]))
+    used = [heading for each in [layout, *by_timepoint.values()] for heading in each.values()]
     stacked = TextTable(
         table=table,
         frame=pd.concat(blocks, ignore_index=True),
-        row_numbers=np.tile(source.raw.row_numbers, len(blocks)),
+        row_numbers=np.concatenate(rows),
         file=source.raw.file,
-        source_columns={**keys, values: ", ".join(dict.fromkeys(used.values()))},
+        source_columns={**keys, values: ", ".join(dict.fromkeys(used))},
     )
     skip = ("timepoint",) if by_timepoint else ()
     return translate_columns(study, stacked, source.part, table_spec(table).columns, skip=skip)

@@ -13,6 +13,7 @@ import pandas as pd
 from cpi_analysis.errors import Fault
 from cpi_analysis.io.labels import clear, rewrite, split
 from cpi_analysis.io.readers.raw import RawTable
+from cpi_analysis.io.schemas.specs import table_spec
 from cpi_analysis.io.study_file import FilePart
 
 _PERSON = (
@@ -86,6 +87,25 @@ def find_absent(needed: Sequence[str], raw: RawTable) -> list[Fault]:
             cure=_suggest(name, headings),
         )
         for name in absent
+    ]
+
+
+def find_header(table: str, headings: Sequence[str], raw: RawTable) -> list[Fault]:
+    """Return a fault when no heading of a file is a column of its table."""
+    known = table_spec(table).column_names
+    if set(headings) & set(known):
+        return []
+    # The first line may not be a header at all, so nothing of it is shown.
+    return [
+        Fault(
+            code="CPI-E011",
+            file=raw.file,
+            table=table,
+            rows=(1,),
+            rule="the first row holds none of the headings of the table",
+            allowed=", ".join(known),
+            cure="put the headings in the first row, written exactly so",
+        )
     ]
 
 

@@ -20,7 +20,7 @@ def check_study(study: StudyFile, *, file: str = "study.toml") -> None:
     """
     faults = _check_names(study, file) + _check_tables(study, file)
     if not faults and not study.is_package_shape:
-        faults = _check_keys(study, file)
+        faults = _check_keys(study, file) + _check_mapped_once(study, file)
     if faults:
         raise DataError(faults)
 
@@ -111,6 +111,37 @@ def _check_names(study: StudyFile, file: str) -> list[Fault]:
             if name not in study.timepoints
         ]
     return faults
+
+
+def _check_mapped_once(study: StudyFile, file: str) -> list[Fault]:
+    """Check that no column of a file gives the values of two measures or items."""
+    users: dict[tuple[str | None, str, str | None], list[str]] = {}
+
+    def use(part: MeasurePart | ResponsesPart, heading: str, when: str | None, place: str) -> None:
+        users.setdefault((part.file or next(iter(study.files)), heading, when), []).append(place)
+
+    for name, part in study.measures.items():
+        if part.column is not None:
+            use(part, part.column, None, f"measures.{name}.column")
+        for when, heading in part.columns.items():
+            use(part, heading, when, f"measures.{name}.columns.{when}")
+    for name, answers in study.responses.items():
+        for item, heading in answers.items.items():
+            use(answers, heading, None, f"responses.{name}.items.{item}")
+        for when, items in answers.items_by_timepoint.items():
+            for item, heading in items.items():
+                place = f"responses.{name}.items_by_timepoint.{when}.{item}"
+                use(answers, heading, when, place)
+    return [
+        Fault(
+            code="CPI-E041",
+            file=file,
+            rule=f"the column `{heading}` is used by {' and '.join(f'`{p}`' for p in places)}",
+            cure="name for each the column that holds its own values",
+        )
+        for (_, heading, _), places in users.items()
+        if len(places) > 1
+    ]
 
 
 def _needs_a_file(part: TablePart | MeasurePart | ResponsesPart) -> bool:

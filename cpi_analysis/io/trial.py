@@ -36,6 +36,9 @@ class TrialData:
         Lines that declare what is assumed and not verified.
     sources
         File and the SHA-256 of its bytes.
+    load_notes
+        What the load saw and did not refuse: columns that are not used, hidden rows, keys that
+        could not be checked.
     """
 
     title: str
@@ -43,6 +46,7 @@ class TrialData:
     protocol: Protocol | None = None
     assumptions: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
+    load_notes: tuple[str, ...] = ()
     _tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
@@ -117,6 +121,9 @@ class TrialData:
             for name in ("participants", "agencies", "timepoints")
             if name in self._tables
         ]
+        count = len(self.load_notes)
+        if count:
+            facts.append(f"{count} {'note' if count == 1 else 'notes'} of the load (load_notes)")
         return [*(["SYNTHETIC DATA"] if self.is_synthetic else []), *facts]
 
     def __repr__(self) -> str:

@@ -83,9 +83,25 @@ def type_table(
         columns[name] = typed
         for code, rows in sorted(broken.items()):
             if rows.any():
+                rule, cure = _date_words(date_format) if code == "CPI-E022" else (None, None)
                 allowed = say_allowed(column)
-                faults.append(maker.fault(code, column=name, broken=rows, allowed=allowed))
+                faults.append(
+                    maker.fault(
+                        code, column=name, broken=rows, allowed=allowed, rule=rule, cure=cure
+                    )
+                )
     return pd.DataFrame(columns, index=pd.RangeIndex(len(text)), copy=False), tuple(faults)
+
+
+def _date_words(date_format: str | None) -> tuple[str | None, str | None]:
+    """Return rule and cure of a bad date in a file that declares how it writes dates."""
+    if date_format is None:
+        return None, None
+    return (
+        f'the cell must be a date of the calendar, written as date_format = "{date_format}" says',
+        "write the date so, or correct date_format in study.toml; if it stands for a missing "
+        "value, declare it under missing_codes",
+    )
 
 
 def _codes_for(name: str, codes: MissingCodes) -> list[str]:

@@ -12,6 +12,10 @@ from cpi_analysis.errors import Fault
 from cpi_analysis.io.labels import mark, split, spread
 from cpi_analysis.io.schemas.validation import FaultMaker, is_missing_number
 
+#: Codes for missing that no value of a measure has by chance, at either end.
+HIGH_CODES = (999.0, 9999.0, 99999.0)
+LOW_CODES = (-9.0, -99.0, -999.0)
+
 Tables = Mapping[str, pd.DataFrame]
 
 
@@ -50,8 +54,15 @@ def find_unresolved(keys: pd.Series[Any], known: pd.Series[Any]) -> np.ndarray:
     return mark(np.array([text not in resolved for text in texts], dtype=bool), codes)
 
 
-def check_measurements(tables: Tables, makers: Mapping[str, FaultMaker]) -> list[Fault]:
-    """Return the faults of measures that are not known and of values outside their range."""
+def check_measurements(
+    tables: Tables, makers: Mapping[str, FaultMaker], *, are_derived: bool = False
+) -> list[Fault]:
+    """Return the faults of measures that are not known and of values outside their range.
+
+    Where a measure has no limit on that side, a number such as 999 or -9 is refused too
+    (CPI-E026): a file that uses it for missing would otherwise pass. Values that are derived,
+    not read, are free of it.
+    """
     faults = _check_limits(tables, makers)
     if not has_columns(tables, "measurements", "measure", "value"):
         return faults
@@ -73,8 +84,25 @@ def check_measurements(tables: Tables, makers: Mapping[str, FaultMaker]) -> list
     )
     outside = (value < low) | (value > high)
     if outside.any():
-        faults += _range_faults(maker, values["value"], outside)
+        faults += _range_faults(maker, values, outside, low, high)
+    if not are_derived:
+        faults += _open_ended_codes(maker, value, low, high)
     return faults
+
+
+def _open_ended_codes(
+    maker: FaultMaker, value: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> list[Fault]:
+    no_maximum = np.isin(value, HIGH_CODES) & np.isnan(high)
+    suspect = no_maximum | (np.isin(value, LOW_CODES) & np.isnan(low))
+    if not suspect.any():
+        return []
+    rule = "the number looks like a code for missing, and its measure has no limit there"
+    cure = (
+        "declare the code under missing_codes in study.toml; if the value is real, declare a "
+        "minimum and maximum for the measure"
+    )
+    return [maker.fault("CPI-E026", column="value", broken=suspect, rule=rule, cure=cure)]
 
 
 def _limit_of(names: pd.Series[Any], limits: Mapping[Any, float]) -> np.ndarray:
@@ -84,24 +112,39 @@ def _limit_of(names: pd.Series[Any], limits: Mapping[Any, float]) -> np.ndarray:
     return spread(per_text, codes, missing=np.nan)
 
 
-def _range_faults(maker: FaultMaker, value: pd.Series[Any], outside: np.ndarray) -> list[Fault]:
-    suspect = _suspects(value, outside)
+def _range_faults(
+    maker: FaultMaker, values: pd.DataFrame, outside: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> list[Fault]:
+    """Return the faults of values outside their range, for each measure with its range."""
+    suspect = _suspects(values["value"], outside)
+    codes, measures = split(values["measure"])
     faults = []
-    if (outside & ~suspect).any():
-        faults.append(
-            maker.fault(
-                "CPI-E035",
-                column="value",
-                broken=outside & ~suspect,
-                allowed="minimum to maximum of the measure, as in the table measures",
-                rule="each value must be in the range of its measure",
-                cure="correct the value, or the range in the table measures",
+    for code in np.unique(codes[outside]):
+        rows = outside & (codes == code)
+        first = np.flatnonzero(rows)[0]
+        allowed = f"{measures[code]}: {_say_limits(low[first], high[first])}"
+        if (rows & ~suspect).any():
+            faults.append(
+                maker.fault(
+                    "CPI-E035",
+                    column="value",
+                    broken=rows & ~suspect,
+                    allowed=allowed,
+                    rule=f"each value of {measures[code]} must be in the range of the measure",
+                    cure="correct the value, or the range of the measure",
+                )
             )
-        )
-    if suspect.any():
-        allowed = "minimum to maximum of the measure, as in the table measures"
-        faults.append(maker.fault("CPI-E026", column="value", broken=suspect, allowed=allowed))
+        if (rows & suspect).any():
+            faults.append(
+                maker.fault("CPI-E026", column="value", broken=rows & suspect, allowed=allowed)
+            )
     return faults
+
+
+def _say_limits(low: float, high: float) -> str:
+    if np.isnan(high):
+        return f"from {low:g}"
+    return f"up to {high:g}" if np.isnan(low) else f"{low:g} to {high:g}"
 
 
 def _suspects(values: pd.Series[Any], outside: np.ndarray) -> np.ndarray:
@@ -175,7 +218,6 @@ def _check_items(
     foreign = rows & find_unresolved(responses["item"], pd.Series(list(items)))
     outside = rows & ((answer < low) | (answer > high))
     suspect = _suspects(responses["answer"], outside)
-    allowed = "; ".join(sorted({f"{i.minimum} to {i.maximum}" for i in items.values()}))
     faults = []
     if foreign.any():
         rule = "each item must belong to its instrument"
@@ -190,17 +232,23 @@ def _check_items(
                 allowed=", ".join(items),
             )
         )
-    if (outside & ~suspect).any():
+    limits = sorted({(item.minimum, item.maximum) for item in items.values()})
+    for minimum, maximum in limits:
+        here = outside & (low == minimum) & (high == maximum)
+        faults += _answer_faults(maker, here & ~suspect, here & suspect, f"{minimum} to {maximum}")
+    return faults
+
+
+def _answer_faults(
+    maker: FaultMaker, broken: np.ndarray, suspect: np.ndarray, allowed: str
+) -> list[Fault]:
+    faults = []
+    if broken.any():
         rule = "each answer must be in the range of its item"
         cure = "correct the answer, or declare the code under missing_codes in study.toml"
         faults.append(
             maker.fault(
-                "CPI-E036",
-                column="answer",
-                broken=outside & ~suspect,
-                rule=rule,
-                cure=cure,
-                allowed=allowed,
+                "CPI-E036", column="answer", broken=broken, rule=rule, cure=cure, allowed=allowed
             )
         )
     if suspect.any():

@@ -134,7 +134,8 @@ def test_unused_columns_are_dropped_and_listed(tmp_path):
     lines = path.read_text().split("\n")
     path.write_text("\n".join([lines[0] + ";surname", *(f"{x};SECRET" for x in lines[1:] if x)]))
     trial = load_trial(study)
-    assert "interviews.csv: columns not used: surname" in trial.assumptions
+    assert trial.load_notes == ("interviews.csv: columns not used: surname",)
+    assert "surname" not in str(trial.assumptions)
     assert all("SECRET" not in trial.table(name).to_string() for name in trial.table_names)
 
 
@@ -183,7 +184,7 @@ def test_pbs_has_the_published_means():
         assert means.loc[place, "count"] == count
     assert trial.protocol is not None
     assert trial.protocol.economics is not None
-    assert any("columns not used" in line for line in trial.assumptions)
+    assert any("columns not used" in line for line in trial.load_notes)
 
 
 OWN_KEY = """

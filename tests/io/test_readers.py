@@ -225,7 +225,7 @@ def test_hidden_rows_and_columns_are_read_and_noted(tmp_path):
     path = workbook(tmp_path / "a.xlsx", [["id", "x"], ["A1", 1], ["A2", 2]], edit=hide)
     table = read_text_table(path)
     assert len(table.frame) == 2
-    assert table.notes == ("a.xlsx: 1 hidden rows were read", "a.xlsx: hidden columns were read")
+    assert table.notes == ("a.xlsx: 1 hidden row was read", "a.xlsx: hidden columns were read")
 
 
 def test_one_of_several_sheets(tmp_path):

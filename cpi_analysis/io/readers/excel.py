@@ -228,7 +228,8 @@ def _note_hidden(page: Any, *, file: str) -> tuple[str, ...]:
     n_columns = sum(dimension.hidden for dimension in page.column_dimensions.values())
     notes = []
     if n_rows:
-        notes.append(f"{file}: {n_rows} hidden rows were read")
+        were = "row was" if n_rows == 1 else "rows were"
+        notes.append(f"{file}: {n_rows} hidden {were} read")
     if n_columns:
         notes.append(f"{file}: hidden columns were read")
     if page.sheet_state != "visible":
