@@ -47,7 +47,7 @@ def select_unit_costs(
     prices = unit_costs[unit_costs["service"].isin(used)].reset_index(drop=True)
     payer = _read_perspective(prices)
     is_counted = (payer == "nhs_pss") | (perspective == "societal")
-    faults = [*_find_unpriced(used, prices), *_find_broken(unit_costs, used)]
+    faults = [*_find_unpriced(services, prices), *_find_broken(unit_costs, used)]
     counted = prices[is_counted]
     years = sorted(counted["price_year"].dropna().unique())
     year = price_year or (years[0] if len(years) == 1 else None)
@@ -67,17 +67,19 @@ def _read_perspective(prices: pd.DataFrame) -> pd.Series:
     return prices["perspective"].fillna("nhs_pss")
 
 
-def _find_unpriced(used: set[str], prices: pd.DataFrame) -> list[Fault]:
-    unpriced = sorted(used - set(prices["service"]))
-    if not unpriced:
+def _find_unpriced(services: pd.Series, prices: pd.DataFrame) -> list[Fault]:
+    unpriced = services.notna() & ~services.isin(prices["service"])
+    if not unpriced.any():
         return []
     return [
         Fault(
             code="CPI-E046",
-            table="unit_costs",
+            table="service_use",
             column="service",
-            rule=f"these services are used but have no unit cost: {', '.join(unpriced)}",
-            cure="add a row for each to unit_costs; a price of 0 must be said",
+            rows=find_rows(unpriced),
+            rule="each service must have a row in the table unit_costs",
+            cure="add a row for the service to unit_costs, or correct its name; a price of 0 "
+            "must be said",
         )
     ]
 
