@@ -55,6 +55,7 @@ def describe_run(trial: TrialData, *, seed: int) -> dict[str, Any]:
         },
         "protocol": None if protocol is None else protocol.model_dump(mode="json"),
         "assumptions": list(trial.assumptions),
+        "load_notes": list(trial.load_notes),
     }
 
 

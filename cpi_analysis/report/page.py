@@ -60,6 +60,7 @@ def write_page(
         how_to_read=words.how_to_read(trial),
         sections=[_section(section, pictures) for section in sections],
         assumptions=trial.assumptions,
+        load_notes=trial.load_notes,
         limits=words.limits(trial),
         contrast=words.contrast_of(trial),
         run=run,
