@@ -213,6 +213,10 @@ def _validate(options: argparse.Namespace) -> int:
     for name in trial.table_names:
         rows = len(trial.table(name))
         print(f"  {name:<18} {rows:>8,} {'row' if rows == 1 else 'rows'}")
+    if trial.load_notes:
+        print("Notes of the load:")
+        for note in trial.load_notes:
+            print(f"  * {note}")
     if trial.protocol is None:
         print("  no protocol: give a study.toml with [analysis] before you reproduce")
     return EXIT_OK
