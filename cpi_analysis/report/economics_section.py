@@ -20,6 +20,7 @@ from cpi_analysis.report.document import (
     count_analysed,
     count_of,
 )
+from cpi_analysis.report.economics_settings import build_settings_block
 from cpi_analysis.report.participants import COUNTED_ONCE, phrase_step
 from cpi_analysis.report.tables import QUANTITIES, typeset
 from cpi_analysis.results import Result, format_value
@@ -43,6 +44,7 @@ def build_economics_section(trial: TrialData, *, seed: int) -> tuple[Section, di
         bare = replace(people, covariates={"cost": (), "effect": ()})
         analyses = {"adjusted": planned, "unadjusted": estimate_planned_evaluation(bare, seed=seed)}
     blocks = (
+        build_settings_block(trial, people.plan),
         _people_block(people),
         _incremental_block(planned),
         _ratio_block(trial, planned),
@@ -265,6 +267,12 @@ def _comparison_block(trial: TrialData, analyses: dict[str, EconomicEvaluation])
         ):
             rows = result.estimates
             parts.append(rows.assign(analysis=name, method=method))
+        ratio = evaluation.icer.estimates.query("quantity == 'icer'")
+        parts.append(
+            ratio[["quantity", "estimate", "conf_low", "conf_high", "unit"]].assign(
+                analysis=name, method="agencies resampled"
+            )
+        )
     table = pd.concat(parts, ignore_index=True)
     leading = ["analysis", "method"]
     table = table[[*leading, *[column for column in table.columns if column not in leading]]]
