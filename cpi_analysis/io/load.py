@@ -97,8 +97,6 @@ def load_trial(path: str | Path, *, data: str | Path | None = None) -> TrialData
     if place.study_path is not None:
         sources = {place.study_path.name: _hash(place.study_path), **sources}
     protocol = _locate_instruments(study, place)
-    if protocol is not None and not faults:
-        found += check_plan(tables, protocol, file=_study_name(place))
     headings = _headings(texts)
     columns = list_headings(study) if study is not None else ()
     try:
@@ -121,6 +119,10 @@ def load_trial(path: str | Path, *, data: str | Path | None = None) -> TrialData
             for said in _say_where(fault, headings, columns, place)
             if not (fault.code == "CPI-E010" and described & {*(fault.table or "").split(" or ")})
         ) from None
+    # Only now: names in tables with faults may be wrong, and must not be shown as allowed.
+    unmet = check_plan(tables, protocol, file=_study_name(place)) if protocol is not None else ()
+    if unmet:
+        raise DataError(unmet)
     return replace(trial, load_notes=(*notes, *note_unchecked(tables)))
 
 

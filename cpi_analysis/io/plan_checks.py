@@ -58,7 +58,7 @@ def check_plan(
         supply = _list_supply(tables, protocol)
     except (DataError, KeyError):
         return ()
-    if not supply.timepoints:
+    if not supply.timepoints or not supply.values:
         return ()
     faults: list[Fault] = []
     for place, measure, timepoint in _wanted_values(protocol, supply):
