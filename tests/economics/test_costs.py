@@ -169,5 +169,5 @@ def test_mixed_price_years_are_refused_naming_the_services():
 
 
 def test_every_unpriced_service_is_named_at_once():
-    with pytest.raises(DataError, match="advocate, chiropody"):
+    with pytest.raises(DataError, match="service_use, column service, rows 1, 2:"):
         _cost(("p1", "m9", "chiropody", True, 1, np.nan), ("p1", "m9", "advocate", True, 1, np.nan))
