@@ -76,7 +76,8 @@ def load_trial(path: str | Path, *, data: str | Path | None = None) -> TrialData
     ------
     DataError
         Everything that is wrong in all files, never only the first problem; no cell of the
-        data is shown.
+        data is shown. When the files are sound: what the plan of the analysis asks for and
+        the trial does not have.
 
     Notes
     -----
@@ -97,8 +98,6 @@ def load_trial(path: str | Path, *, data: str | Path | None = None) -> TrialData
     if place.study_path is not None:
         sources = {place.study_path.name: _hash(place.study_path), **sources}
     protocol = _locate_instruments(study, place)
-    headings = _headings(texts)
-    columns = list_headings(study) if study is not None else ()
     try:
         trial = build_trial(
             tables,
@@ -113,12 +112,7 @@ def load_trial(path: str | Path, *, data: str | Path | None = None) -> TrialData
         )
     except DataError as error:
         described = _described_tables(study) | {fault.table for fault in faults}
-        raise DataError(
-            said
-            for fault in error.faults
-            for said in _say_where(fault, headings, columns, place)
-            if not (fault.code == "CPI-E010" and described & {*(fault.table or "").split(" or ")})
-        ) from None
+        raise DataError(_retell(error.faults, study, place, texts, described)) from None
     # Only now: names in tables with faults may be wrong, and must not be shown as allowed.
     unmet = check_plan(tables, protocol, file=_study_name(place)) if protocol is not None else ()
     if unmet:
@@ -270,6 +264,24 @@ def _files(texts: Iterable[TextTable]) -> dict[str, str]:
     for text in texts:
         found.setdefault(text.table, {})[text.file] = None
     return {table: " and ".join(files) for table, files in found.items()}
+
+
+def _retell(
+    faults: Iterable[Fault],
+    study: StudyFile | None,
+    place: Place,
+    texts: Sequence[TextTable],
+    described: set[str | None],
+) -> list[Fault]:
+    """Say faults in the words of the files; leave out that a table with faults is absent."""
+    headings = _headings(texts)
+    columns = list_headings(study) if study is not None else ()
+    return [
+        said
+        for fault in faults
+        for said in _say_where(fault, headings, columns, place)
+        if not (fault.code == "CPI-E010" and described & {*(fault.table or "").split(" or ")})
+    ]
 
 
 def _say_where(
