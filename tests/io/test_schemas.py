@@ -106,10 +106,7 @@ BAD_CELLS: dict[str, tuple[object, str]] = {
     "date": (pd.Timestamp("2112-01-01"), "CPI-E028"),
 }
 NULLABLE = [
-    (name, column)
-    for name in TABLES
-    for column in table_spec(name).columns
-    if column.is_nullable
+    (name, column) for name in TABLES for column in table_spec(name).columns if column.is_nullable
 ]
 
 
