@@ -42,20 +42,6 @@ def check_thresholds(thresholds: Sequence[float]) -> None:
         raise DataError(faults)
 
 
-def check_confidence_level(confidence_level: float) -> None:
-    """Raise when the confidence level is not between 0 and 1."""
-    if not 0 < confidence_level < 1:
-        raise DataError(
-            Fault(
-                code="CPI-E024",
-                column="confidence_level",
-                rule="the confidence level is a share",
-                cure="give a share, such as 0.95",
-                allowed="between 0 and 1, such as 0.95",
-            )
-        )
-
-
 def check_replicates(replicates: object) -> None:
     """Raise when the number of replicates is not whole, or too small for standard errors."""
     if not is_whole(replicates):

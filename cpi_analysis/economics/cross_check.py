@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cpi_analysis.economics.checks import check_confidence_level
 from cpi_analysis.economics.comparison import GROUP_COLUMN, Covariates, build_comparison
 from cpi_analysis.economics.wording import name_effect, phrase_interval, phrase_money
+from cpi_analysis.inference.input_checks import check_confidence_level
 from cpi_analysis.inference.kenward_roger import adjust_kenward_roger
 from cpi_analysis.inference.mixed_model import fit_random_intercept
 from cpi_analysis.results import Result, format_value

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cpi_analysis.economics.checks import check_confidence_level
 from cpi_analysis.economics.wording import phrase_money
 from cpi_analysis.errors import DataError, Fault
+from cpi_analysis.inference.input_checks import check_confidence_level
 from cpi_analysis.results import Result
 
 if TYPE_CHECKING:

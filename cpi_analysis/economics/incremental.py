@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from cpi_analysis.economics.checks import (
-    check_confidence_level,
     check_replicates,
     check_thresholds,
 )
@@ -25,6 +24,7 @@ from cpi_analysis.economics.incremental_notes import describe_method, remark_com
 from cpi_analysis.economics.incremental_result import IncrementalResult
 from cpi_analysis.economics.wording import name_effect
 from cpi_analysis.errors import DataError, Fault
+from cpi_analysis.inference.input_checks import check_confidence_level
 from cpi_analysis.inference.resampling import ResamplingPlan, build_rao_wu_plan
 from cpi_analysis.inference.weighted_regression import (
     compute_cluster_products,
