@@ -1,103 +1,18 @@
-"""The shape that every analysis returns, and the glossary of its columns."""
+"""The shape that every analysis returns."""
 
 from __future__ import annotations
 
 import html
 from dataclasses import dataclass, fields
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
+from cpi_analysis.glossary import GLOSSARY, Display
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Display = Literal["text", "count", "number", "p_value", "df", "proportion", "money", "flag"]
-
-
-@dataclass(frozen=True)
-class GlossaryEntry:
-    """What a column of a result means, and how it is rounded when it is shown."""
-
-    description: str
-    display: Display
-
-
-#: Every column that a result may have. One word means one thing in the whole package.
-GLOSSARY: dict[str, GlossaryEntry] = {
-    # what a row is about
-    "term": GlossaryEntry("term of the model", "text"),
-    "quantity": GlossaryEntry("what is estimated", "text"),
-    "measure": GlossaryEntry("measure of the outcome", "text"),
-    "timepoint": GlossaryEntry("scheduled interview", "text"),
-    "analysis": GlossaryEntry("name of the analysis", "text"),
-    "contrast": GlossaryEntry("the two groups compared: target minus reference", "text"),
-    "group": GlossaryEntry("group of participants", "text"),
-    "instrument": GlossaryEntry("questionnaire", "text"),
-    "scale": GlossaryEntry("scale or subscale of a questionnaire", "text"),
-    "source": GlossaryEntry("who rated", "text"),
-    "item": GlossaryEntry("item of a questionnaire", "text"),
-    "method": GlossaryEntry("how the number was estimated", "text"),
-    "reason": GlossaryEntry("why", "text"),
-    "quadrant": GlossaryEntry("quadrant of the cost-effectiveness plane", "text"),
-    "category": GlossaryEntry("category of cost", "text"),
-    "strategy": GlossaryEntry("strategy compared", "text"),
-    "unit": GlossaryEntry("unit of the estimate", "text"),
-    "interpretation": GlossaryEntry("the number in words", "text"),
-    "participant_id": GlossaryEntry("pseudonym of a participant", "text"),
-    "agency_id": GlossaryEntry("code of an agency", "text"),
-    "form": GlossaryEntry("form of the coefficient", "text"),
-    # counts
-    "n": GlossaryEntry("number of participants, or of targets rated", "count"),
-    "n_agencies": GlossaryEntry("number of agencies", "count"),
-    "n_participants": GlossaryEntry("number of participants", "count"),
-    "n_targets": GlossaryEntry("number of targets rated", "count"),
-    "n_items": GlossaryEntry("number of items", "count"),
-    "n_raters": GlossaryEntry("number of raters or sources, or of ratings per target", "count"),
-    "n_missing": GlossaryEntry("number of missing values", "count"),
-    "n_observed": GlossaryEntry("number of observed values", "count"),
-    "draw": GlossaryEntry("number of the replicate", "count"),
-    "replicates": GlossaryEntry("number of bootstrap replicates", "count"),
-    # estimates
-    "estimate": GlossaryEntry("point estimate, in the unit of the measure", "number"),
-    "std_error": GlossaryEntry("standard error of the estimate", "number"),
-    "df": GlossaryEntry("degrees of freedom of the t reference distribution", "df"),
-    "df1": GlossaryEntry("numerator degrees of freedom", "df"),
-    "df2": GlossaryEntry("denominator degrees of freedom", "df"),
-    "statistic": GlossaryEntry("test statistic", "number"),
-    "p_value": GlossaryEntry("two-sided p-value", "p_value"),
-    "p_value_holm": GlossaryEntry("p-value with Holm's adjustment", "p_value"),
-    "effect_size_dz": GlossaryEntry("mean change over its standard deviation", "number"),
-    "effect_size_hedges": GlossaryEntry("dz with Hedges' correction", "number"),
-    "conf_low": GlossaryEntry("lower limit of the confidence interval", "number"),
-    "conf_high": GlossaryEntry("upper limit of the confidence interval", "number"),
-    "mean": GlossaryEntry("mean", "number"),
-    "std_dev": GlossaryEntry("standard deviation", "number"),
-    "median": GlossaryEntry("median", "number"),
-    "minimum": GlossaryEntry("smallest value", "number"),
-    "maximum": GlossaryEntry("largest value", "number"),
-    "variance": GlossaryEntry("variance component", "number"),
-    "proportion": GlossaryEntry("share, from 0 to 1", "proportion"),
-    # economics
-    "threshold": GlossaryEntry("willingness to pay for one unit of effect, in GBP", "money"),
-    "probability": GlossaryEntry("probability of being cost-effective", "proportion"),
-    "is_optimal": GlossaryEntry("highest mean net benefit at the threshold", "flag"),
-    "delta_cost": GlossaryEntry("difference in cost, GBP, target minus reference", "money"),
-    "delta_effect": GlossaryEntry("difference in effect, target minus reference", "number"),
-    "cost": GlossaryEntry("cost in GBP", "money"),
-    "effect": GlossaryEntry("effect", "number"),
-    "icer": GlossaryEntry("incremental cost-effectiveness ratio, GBP per unit", "money"),
-    "is_singular": GlossaryEntry("a variance component was estimated as zero", "flag"),
-    # fields shown by glance
-    "seed": GlossaryEntry("seed of the random numbers", "count"),
-    "confidence_level": GlossaryEntry("level of the intervals", "proportion"),
-    "log_likelihood": GlossaryEntry("log-likelihood (restricted under REML)", "number"),
-    "residual_variance": GlossaryEntry("variance within agencies", "number"),
-    "agency_variance": GlossaryEntry("variance between agencies", "number"),
-    "icc": GlossaryEntry(
-        "intracluster correlation: share of variance between agencies", "proportion"
-    ),
-}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -139,7 +54,7 @@ class Result:
     def __post_init__(self) -> None:
         unknown = sorted(set(map(str, self.estimates.columns)) - set(GLOSSARY))
         if unknown:
-            raise ValueError(f"columns {unknown} are not in cpi_analysis.results.GLOSSARY")
+            raise ValueError(f"columns {unknown} are not in cpi_analysis.glossary")
         object.__setattr__(self, "estimates", self.estimates.reset_index(drop=True))
 
     def tidy(self) -> pd.DataFrame:

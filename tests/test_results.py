@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cpi_analysis.results import GLOSSARY, Result, format_table, format_value, round_half_up
+from cpi_analysis.glossary import GLOSSARY, economics, effectiveness, fidelity, shared
+from cpi_analysis.results import Result, format_table, format_value, round_half_up
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -114,3 +115,9 @@ def test_text_shows_numbers_method_and_notes():
     text = repr(make_example())
     for part in ("117 participants", "14 agencies", "by hand & eye", "<0.001", "one < two"):
         assert part in text
+
+
+def test_no_column_is_explained_twice():
+    parts = (shared, effectiveness, economics, fidelity)
+    names = [name for part in parts for name in part.ENTRIES]
+    assert sorted(names) == sorted(GLOSSARY)

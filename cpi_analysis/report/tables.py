@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from cpi_analysis.results import GLOSSARY, format_value, round_half_up
+from cpi_analysis.glossary import GLOSSARY
+from cpi_analysis.results import format_value, round_half_up
 
 #: A spreadsheet runs a text that starts with one of these as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
