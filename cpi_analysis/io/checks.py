@@ -11,7 +11,7 @@ import pandas as pd
 from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.io.instruments import Instrument, load_instrument
 from cpi_analysis.io.integrity import check_answers, check_integrity
-from cpi_analysis.io.labels import decode_table
+from cpi_analysis.io.labels import PlainTables, decode_table
 from cpi_analysis.io.protocol import Protocol
 from cpi_analysis.io.schemas import OUTCOME_TABLES, TABLES, check_table, table_spec
 from cpi_analysis.io.schemas.validation import FaultMaker
@@ -31,7 +31,7 @@ def check_tables(
     files: Mapping[str, str],
     instruments: Mapping[str, Key],
     earlier_faults: tuple[Fault, ...] = (),
-) -> tuple[dict[str, pd.DataFrame], tuple[Fault, ...]]:
+) -> tuple[PlainTables, tuple[Fault, ...]]:
     """Return the tables in the shape of the data model, and every fault, sorted."""
     faults = list(_check_presence(tables))
     encoded: dict[str, pd.DataFrame] = {}
@@ -47,7 +47,7 @@ def check_tables(
         faults += found
         if tables[name].empty and (table_spec(name).is_required):
             faults.append(makers[name].fault("CPI-E003"))
-    checked = {name: decode_table(table) for name, table in encoded.items()}
+    checked = PlainTables(encoded)
     faults += check_integrity(checked, encoded, makers=makers, protocol=protocol)
     faults += _check_responses(encoded, makers, protocol, instruments)
     return checked, sort_faults(_merge(earlier_faults, faults))

@@ -7,7 +7,7 @@ texts in a column, so that what is done for each text costs almost nothing.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,3 +95,26 @@ def clear(cells: pd.Series[Any], texts: Iterable[str]) -> pd.Series[Any]:
     categories = cells.cat.categories
     found = categories[categories.isin(list(texts))]
     return cells.cat.remove_categories(found) if len(found) else cells
+
+
+class PlainTables(Mapping[str, pd.DataFrame]):
+    """Tables whose columns of text are made plain when a table is first asked for."""
+
+    def __init__(self, encoded: Mapping[str, pd.DataFrame]) -> None:
+        self._encoded = dict(encoded)
+        self._plain: dict[str, pd.DataFrame] = {}
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        if name not in self._plain:
+            self._plain[name] = decode_table(self._encoded[name])
+        return self._plain[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._encoded)
+
+    def __len__(self) -> int:
+        return len(self._encoded)
+
+    def count_rows(self, name: str) -> int:
+        """Return the number of rows of a table, which needs no text."""
+        return len(self._encoded[name])

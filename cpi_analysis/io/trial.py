@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cpi_analysis.errors import DataError, Fault
+from cpi_analysis.io.labels import PlainTables
 
 if TYPE_CHECKING:
     from cpi_analysis.io.protocol import Protocol
@@ -56,7 +57,7 @@ class TrialData:
 
     def has_table(self, name: str) -> bool:
         """Return whether the trial has the table and it is not empty."""
-        return name in self._tables and not self._tables[name].empty
+        return name in self._tables and self._count_rows(name) > 0
 
     def table(self, name: str, *, needed_for: str | None = None) -> pd.DataFrame:
         """Return a copy of one table.
@@ -117,7 +118,7 @@ class TrialData:
 
     def _facts(self) -> list[str]:
         facts = [
-            f"{len(self._tables[name])} {name}"
+            f"{self._count_rows(name)} {name}"
             for name in ("participants", "agencies", "timepoints")
             if name in self._tables
         ]
@@ -129,19 +130,22 @@ class TrialData:
     def __repr__(self) -> str:
         lines = [f"TrialData: {self.title}", " · ".join(self._facts())]
         width = max((len(name) for name in self._tables), default=0)
-        lines += [f"  {name:<{width}}  {len(table):>9,} rows" for name, table in self._by_name()]
+        lines += [f"  {name:<{width}}  {self._count_rows(name):>9,} rows" for name in self._tables]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td style='text-align:right'>{len(table):,}</td></tr>"
-            for name, table in self._by_name()
+            f"<tr><td>{html.escape(name)}</td>"
+            f"<td style='text-align:right'>{self._count_rows(name):,}</td></tr>"
+            for name in self._tables
         )
         head = f"<p><strong>{html.escape(self.title)}</strong><br>{' · '.join(self._facts())}</p>"
         return f"{head}<table><tr><th>table</th><th>rows</th></tr>{rows}</table>"
 
-    def _by_name(self) -> Iterable[tuple[str, pd.DataFrame]]:
-        return self._tables.items()
+    def _count_rows(self, name: str) -> int:
+        if isinstance(self._tables, PlainTables):
+            return self._tables.count_rows(name)
+        return len(self._tables[name])
 
 
 def _append(table: pd.DataFrame | None, rows: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cpi_analysis.errors import DataError
 from cpi_analysis.io.labels import TEXT_DTYPE, clear, decode, encode, mark, rewrite
-from cpi_analysis.io.readers import csv_text, packed
+from cpi_analysis.io.readers import csv_text
 from cpi_analysis.io.schemas import table_spec
 from cpi_analysis.io.schemas.validation import check_table, find_repeated
 from cpi_analysis.io.trial import build_trial
@@ -120,12 +120,3 @@ def test_categoricals_of_the_user_are_taken_as_text(ordered):
     assert [(fault.code, fault.column, fault.rows) for fault in faults] == [
         ("CPI-E023", "arm", (1, 2))
     ]
-
-
-def test_cells_whose_mixtures_are_the_same_are_told_apart(monkeypatch):
-    # With a multiplier of one, words are only added: these two cells mix to the same.
-    cells = ["aaaaaaaabbbbbbbb", "bbbbbbbbaaaaaaaa", "aaaaaaaabbbbbbbb"]
-    monkeypatch.setattr(packed, "_MULTIPLIER", np.uint64(1))
-    content = "\n".join(["x", *cells]).encode()
-    found = csv_text.read_unquoted(content, file="a.csv", separator=",")
-    assert found.columns[0].tolist() == cells

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sized
 from typing import NoReturn
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.io.labels import encode
-from cpi_analysis.io.readers.packed import Packed
+from cpi_analysis.io.readers.columnar import read_columns
 from cpi_analysis.io.readers.raw import Cells, check_headings, one_fault, text_column
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -28,9 +29,9 @@ def read_csv_cells(content: bytes, *, file: str, separator: str = ",") -> Cells:
     """Read the cells of a UTF-8 text file.
 
     A byte-order mark and any kind of line end are accepted. Files without a quotation mark
-    take a fast path, in which numpy proves that every line has as many cells as the header
-    and compares the cells as bytes; other files go through :mod:`csv` in strict mode. Both
-    give the same cells.
+    are read by pyarrow where it is installed, which refuses a line with more or fewer cells
+    than the header; other files go through :mod:`csv` in strict mode. Both give the same
+    cells.
 
     Parameters
     ----------
@@ -67,29 +68,29 @@ def read_unquoted(content: bytes, *, file: str, separator: str) -> Cells:
     """Read text that holds no quotation mark (lines end in a line feed, none at the end)."""
     headings = tuple(content.split(b"\n", 1)[0].decode().split(separator))
     check_headings(headings, file=file)
-    width = len(headings)
-    content += b"\n"
-    marks = np.frombuffer(content, dtype=np.uint8)
-    is_end = marks == ord("\n")
-    is_end |= marks == ord(separator)
-    ends = np.flatnonzero(is_end)
-    last_cells = np.flatnonzero(marks[ends] == ord("\n"))
-    n_cells = np.diff(last_cells, prepend=-1)
-    n_cells[np.diff(ends[last_cells], prepend=-1) == 1] = 0
-    row_numbers = np.arange(2, len(n_cells) + 1, dtype=np.int64)
-    _check_shape(n_cells[1:], row_numbers, n_columns=width, file=file)
-    # One row of places for each column, from the line end of the header on.
-    places = np.ascontiguousarray(ends.reshape(-1, width).T)
-    before = [places[-1][:-1], *(place[1:] for place in places[:-1])]
-    packed = Packed(content)
+    columns = read_columns(content, n_columns=len(headings), separator=separator)
+    if columns is None:
+        n_cells = _count_cells(content, separator)
+        _check_shape(n_cells, _lines_from_second(n_cells), n_columns=len(headings), file=file)
+        return read_quoted(content.decode(), file=file, separator=separator)
     return Cells(
         headings=headings,
-        columns=tuple(
-            packed.column(start + 1, end[1:]) for start, end in zip(before, places, strict=True)
-        ),
-        row_numbers=row_numbers,
+        columns=columns,
+        row_numbers=_lines_from_second(columns[0]),
         can_break_lines=False,
     )
+
+
+def _lines_from_second(rows: Sized) -> Counts:
+    return np.arange(2, len(rows) + 2, dtype=np.int64)
+
+
+def _count_cells(content: bytes, separator: str) -> Counts:
+    """Return the number of cells of each line after the header; a blank line has none."""
+    lines = content.split(b"\n")[1:]
+    mark = separator.encode()
+    counts = [line.count(mark) + 1 if line else 0 for line in lines]
+    return np.array(counts, dtype=np.int64)
 
 
 def read_quoted(text: str, *, file: str, separator: str) -> Cells:
