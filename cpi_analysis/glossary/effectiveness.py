@@ -4,4 +4,25 @@ from __future__ import annotations
 
 from cpi_analysis.glossary.entry import GlossaryEntry
 
-ENTRIES: dict[str, GlossaryEntry] = {}
+ENTRIES: dict[str, GlossaryEntry] = {
+    # comparability of the groups
+    "covariate": GlossaryEntry("what was measured before the groups differed", "text"),
+    "mean_target": GlossaryEntry("mean in the target group", "number"),
+    "mean_reference": GlossaryEntry("mean in the reference group", "number"),
+    "standardised_difference": GlossaryEntry(
+        "difference in means over the standard deviation", "number"
+    ),
+    "variance_ratio": GlossaryEntry("variance of the target over the reference group", "number"),
+    "risk_ratio": GlossaryEntry("risk ratio, above 1", "number"),
+    "e_value": GlossaryEntry(
+        "risk ratio with group and outcome that would explain the difference away", "number"
+    ),
+    "mean_baseline": GlossaryEntry("mean at baseline", "number"),
+    "mean_change": GlossaryEntry("mean change from baseline", "number"),
+    "expected_change": GlossaryEntry("change to expect without any effect", "number"),
+    "remaining_change": GlossaryEntry("mean change less the expected change", "number"),
+    "share_of_overlap": GlossaryEntry(
+        "share of people with a propensity that occurs in the other group", "proportion"
+    ),
+    "correlation": GlossaryEntry("correlation", "number"),
+}
