@@ -8,11 +8,8 @@ import numpy as np
 import pandas as pd
 
 from cpi_analysis.errors import DataError, Fault
-from cpi_analysis.inference.resampling import (
-    MINIMUM_REPLICATES,
-    fault_replicates_not_whole,
-    is_whole,
-)
+from cpi_analysis.inference.input_checks import fault_replicates_not_whole, is_whole
+from cpi_analysis.inference.resampling import MINIMUM_REPLICATES
 
 
 def check_thresholds(thresholds: Sequence[float]) -> None:

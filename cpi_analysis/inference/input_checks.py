@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from numbers import Real
 
+import numpy as np
 import pandas as pd
 
 from cpi_analysis.errors import DataError, Fault
@@ -59,6 +60,54 @@ def check_confidence_level(confidence_level: object) -> None:
                 allowed="more than 0, less than 1",
             )
         )
+
+
+def is_whole(number: object) -> bool:
+    """Return whether an argument is a whole number by its type: 1000.0 and True are not."""
+    return isinstance(number, int | np.integer) and not isinstance(number, bool)
+
+
+def fault_replicates_not_whole() -> Fault:
+    """Return the fault of a number of replicates such as 1e3, which Python reads as 1000.0."""
+    return Fault(
+        code="CPI-E021",
+        column="replicates",
+        rule="the number of replicates is a whole number",
+        cure="write it without decimals or exponent: 1000, not 1e3",
+    )
+
+
+def check_resampling(replicates: object, seed: object) -> None:
+    """Raise unless replicates and seed are whole numbers that a bootstrap can use.
+
+    Raises
+    ------
+    DataError
+        CPI-E021 or E024 the number of replicates, E047 the seed.
+    """
+    faults = []
+    if not is_whole(replicates):
+        faults.append(fault_replicates_not_whole())
+    elif int(replicates) < 2:  # type: ignore[call-overload]
+        faults.append(
+            Fault(
+                code="CPI-E024",
+                column="replicates",
+                rule="a standard error needs at least two replicates",
+                cure="ask for 1,000 or more",
+            )
+        )
+    if not is_whole(seed) or int(seed) < 0:  # type: ignore[call-overload]
+        faults.append(
+            Fault(
+                code="CPI-E047",
+                column="seed",
+                rule="random numbers need a seed: a whole number, 0 or more",
+                cure="give seed=, and keep it with the results",
+            )
+        )
+    if faults:
+        raise DataError(faults)
 
 
 def _list(names: Iterable[Hashable]) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cpi_analysis.errors import DataError, Fault, ModelError
+from cpi_analysis.errors import Fault, ModelError
+from cpi_analysis.inference.input_checks import check_resampling
 
 FloatArray = NDArray[np.float64]
 CountArray = NDArray[np.int32]
@@ -124,7 +125,7 @@ def build_rao_wu_plan(
     >>> plan.weights.sum(axis=1).tolist() == [5.0] * 100
     True
     """
-    _check_settings(replicates, seed)
+    check_resampling(replicates, seed)
     _, strata, sizes = np.unique(strata_of_clusters, return_inverse=True, return_counts=True)
     if (sizes < 2).any():
         raise ModelError(_too_few_clusters())
@@ -209,47 +210,6 @@ def compute_linearised_covariance(
         deviation = part - part.mean(axis=0)
         total += deviation.T @ deviation * (len(part) / (len(part) - 1))
     return total
-
-
-def is_whole(number: object) -> bool:
-    """Return whether an argument is a whole number by its type: 1000.0 and True are not."""
-    return isinstance(number, int | np.integer) and not isinstance(number, bool)
-
-
-def fault_replicates_not_whole() -> Fault:
-    """Return the fault of a number of replicates such as 1e3, which Python reads as 1000.0."""
-    return Fault(
-        code="CPI-E021",
-        column="replicates",
-        rule="the number of replicates is a whole number",
-        cure="write it without decimals or exponent: 1000, not 1e3",
-    )
-
-
-def _check_settings(replicates: int, seed: int) -> None:
-    faults = []
-    if not is_whole(replicates):
-        faults.append(fault_replicates_not_whole())
-    elif replicates < 2:
-        faults.append(
-            Fault(
-                code="CPI-E024",
-                column="replicates",
-                rule="a standard error needs at least two replicates",
-                cure="ask for 1,000 or more",
-            )
-        )
-    if not is_whole(seed) or seed < 0:
-        faults.append(
-            Fault(
-                code="CPI-E047",
-                column="seed",
-                rule="random numbers need a seed: a whole number, 0 or more",
-                cure="give seed=, and keep it with the results",
-            )
-        )
-    if faults:
-        raise DataError(faults)
 
 
 def _too_few_clusters() -> Fault:
