@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from cpi_analysis.fidelity.alpha import AlphaResult, estimate_alpha
 from cpi_analysis.fidelity.bands import FidelityBandResult, build_fidelity_bands
+from cpi_analysis.fidelity.content_validity import ContentValidityResult, compute_content_validity
+from cpi_analysis.fidelity.cutoff import CutoffResult, estimate_cutoff
 from cpi_analysis.fidelity.domain_reliability import (
     DomainReliabilityResult,
     estimate_domain_reliability,
@@ -18,6 +20,8 @@ from cpi_analysis.fidelity.source_agreement import SourceAgreementResult, estima
 
 __all__ = [
     "AlphaResult",
+    "ContentValidityResult",
+    "CutoffResult",
     "DomainReliabilityResult",
     "FidelityBandResult",
     "IccResult",
@@ -25,8 +29,10 @@ __all__ = [
     "build_fidelity_bands",
     "build_fidelity_items",
     "build_source_scores",
+    "compute_content_validity",
     "derive_fidelity_scores",
     "estimate_alpha",
+    "estimate_cutoff",
     "estimate_domain_reliability",
     "estimate_icc",
     "estimate_source_agreement",

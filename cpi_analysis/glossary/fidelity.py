@@ -4,4 +4,18 @@ from __future__ import annotations
 
 from cpi_analysis.glossary.entry import GlossaryEntry
 
-ENTRIES: dict[str, GlossaryEntry] = {}
+ENTRIES: dict[str, GlossaryEntry] = {
+    # validity
+    "n_relevant": GlossaryEntry("experts who found the item relevant", "count"),
+    "item_cvi": GlossaryEntry("share of experts who found the item relevant", "proportion"),
+    "chance_agreement": GlossaryEntry("probability of that many by chance", "proportion"),
+    "kappa_modified": GlossaryEntry("item index beyond chance", "number"),
+    "content_validity_ratio": GlossaryEntry("Lawshe's ratio, from -1 to 1", "number"),
+    "critical_ratio": GlossaryEntry(
+        "smallest ratio that chance exceeds in at most 5% of panels", "number"
+    ),
+    "scale_average": GlossaryEntry("mean of the items' indices", "proportion"),
+    "scale_universal": GlossaryEntry(
+        "share of items that every expert found relevant", "proportion"
+    ),
+}
