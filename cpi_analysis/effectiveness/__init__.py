@@ -1,7 +1,10 @@
 """Does the intervention work: analysis sets and mixed-effects outcome models."""
 
+from cpi_analysis.effectiveness.agency_means import AgencyMeansResult, estimate_agency_means
 from cpi_analysis.effectiveness.analysis_set import AnalysisSet, build_analysis_set
 from cpi_analysis.effectiveness.balance import BalanceResult, build_balance_table
+from cpi_analysis.effectiveness.cluster_robust import ClusterRobustResult, estimate_cluster_robust
+from cpi_analysis.effectiveness.cross_checks import CrossCheckResult, build_cross_checks
 from cpi_analysis.effectiveness.mixed_models import MixedModelResult, fit_mixed_model
 from cpi_analysis.effectiveness.outcome_model import OutcomeModelResult, fit_outcome_model
 from cpi_analysis.effectiveness.paired_change import PairedChangeResult, estimate_paired_change
@@ -17,10 +20,14 @@ from cpi_analysis.effectiveness.tables import (
     build_outcome_table,
 )
 from cpi_analysis.effectiveness.unmeasured import EValueResult, compute_e_value
+from cpi_analysis.effectiveness.wild_bootstrap import WildBootstrapResult, estimate_wild_bootstrap
 
 __all__ = [
+    "AgencyMeansResult",
     "AnalysisSet",
     "BalanceResult",
+    "ClusterRobustResult",
+    "CrossCheckResult",
     "DescriptiveTableResult",
     "EValueResult",
     "MixedModelResult",
@@ -29,13 +36,18 @@ __all__ = [
     "PairedChangeResult",
     "PropensityResult",
     "RegressionToMeanResult",
+    "WildBootstrapResult",
     "build_analysis_set",
     "build_balance_table",
+    "build_cross_checks",
     "build_descriptive_table",
     "build_outcome_table",
     "compute_e_value",
+    "estimate_agency_means",
+    "estimate_cluster_robust",
     "estimate_paired_change",
     "estimate_regression_to_mean",
+    "estimate_wild_bootstrap",
     "fit_mixed_model",
     "fit_outcome_model",
     "fit_propensity",

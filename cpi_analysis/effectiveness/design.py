@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 
 class Design(NamedTuple):
-    """What a mixed model is fitted to, and what is said about the rows that were left out."""
+    """What a mixed model is fitted to, and what is said about the rows that were left out.
+
+    ``rows`` are the places in the table of the rows that are used.
+    """
 
     outcome: NDArray[np.float64]
     fixed: pd.DataFrame
     clusters: NDArray[np.intp]
     notes: tuple[str, ...]
+    rows: NDArray[np.intp]
 
 
 def fault(
@@ -39,14 +43,16 @@ def build_design(data: pd.DataFrame, formula: str, cluster: str) -> Design:
     every = pd.DataFrame(
         {name: _simplify(name, data[name]) for name in needed}, index=pd.RangeIndex(len(data))
     )
-    frame = every.dropna().reset_index(drop=True)
+    complete = every.dropna()
+    frame = complete.reset_index(drop=True)
     notes = _describe_missing(every, len(frame))
     if frame.empty:
         raise fault("CPI-M001", "no row is complete", " ".join(["see the missing cells.", *notes]))
     frame = frame.apply(_drop_unused_levels)
     _check_columns(frame, [name for name in right if name not in left])
     outcome, fixed = _evaluate(parsed, frame)
-    return Design(outcome, fixed, pd.factorize(frame[cluster], sort=True)[0], notes)
+    clusters = pd.factorize(frame[cluster], sort=True)[0]
+    return Design(outcome, fixed, clusters, notes, complete.index.to_numpy(dtype=np.intp))
 
 
 def _parse(formula: str) -> tuple[Formula, list[str], list[str]]:

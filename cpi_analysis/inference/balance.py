@@ -54,7 +54,7 @@ def compute_balance(
     ...     np.array([2.0, 4.0, 1.0, 3.0]), np.array([True, True, False, False]), np.ones(4),
     ...     denominator="pooled",
     ... )
-    >>> round(balance["standardised_difference"], 4), balance["variance_ratio"]
+    >>> float(round(balance["standardised_difference"], 4)), balance["variance_ratio"]
     (0.7071, 1.0)
     """
     groups = [(values[part], weights[part]) for part in (is_target, ~is_target)]

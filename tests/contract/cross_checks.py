@@ -1,0 +1,38 @@
+"""One small instance of each cross-check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from cpi_analysis import effectiveness
+from cpi_analysis.results import Result
+
+MODEL = {"formula": "outcome ~ arm + before", "cluster": "agency"}
+
+
+@cache
+def _people() -> pd.DataFrame:
+    rng = np.random.default_rng(8)
+    agency = np.arange(80) // 8
+    before = rng.normal(40, 8, 80)
+    arm = (agency % 2).astype(float)
+    outcome = 0.5 * before + 3 * arm + rng.normal(0, 2, 10)[agency] + rng.normal(0, 6, 80)
+    return pd.DataFrame({"agency": agency, "arm": arm, "before": before, "outcome": outcome})
+
+
+FACTORIES: dict[str, Callable[[], Result]] = {
+    "AgencyMeansResult": lambda: effectiveness.estimate_agency_means(
+        _people(), term="arm", **MODEL
+    ),
+    "ClusterRobustResult": lambda: effectiveness.estimate_cluster_robust(
+        _people(), joint=["arm", "before"], **MODEL
+    ),
+    "CrossCheckResult": lambda: effectiveness.build_cross_checks(_people(), term="arm", **MODEL),
+    "WildBootstrapResult": lambda: effectiveness.estimate_wild_bootstrap(
+        _people(), term="arm", **MODEL
+    ),
+}
