@@ -127,7 +127,7 @@ def estimate_agency_means(
     ...     data, formula="outcome ~ arm", cluster="agency_id", term="arm"
     ... ).tidy()
     >>> table["p_value"].round(3).tolist()
-    [0.056, 0.1]
+    [0.061, 0.1]
     """
     check_table(data, "data")
     check_confidence_level(confidence_level)

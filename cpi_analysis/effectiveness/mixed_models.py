@@ -1,16 +1,18 @@
-"""Linear mixed models with a random intercept per agency, from a formula."""
+"""Linear mixed models from a formula."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cpi_analysis.effectiveness.design import build_design, fault
 from cpi_analysis.effectiveness.figures import draw_intervals
+from cpi_analysis.effectiveness.mixed_general import RESIDUAL, GeneralFit, fit_general
 from cpi_analysis.effectiveness.wording import phrase_icc
 from cpi_analysis.inference.input_checks import check_confidence_level, check_table
 from cpi_analysis.inference.kenward_roger import (
@@ -19,6 +21,7 @@ from cpi_analysis.inference.kenward_roger import (
     adjust_kenward_roger,
     compute_satterthwaite,
 )
+from cpi_analysis.inference.lmm_small_sample import JointF
 from cpi_analysis.inference.mixed_model import Method, RandomInterceptFit, fit_random_intercept
 from cpi_analysis.results import Result, format_value
 
@@ -49,9 +52,19 @@ class MixedModelResult(Result):
     log_likelihood
         Restricted under REML.
     is_singular
-        The variance between agencies was estimated as zero.
+        A variance was estimated as zero, or a correlation as one.
     covariance
         Of the coefficients, with the small-sample correction of ``method``.
+    variance_components
+        ``group``, ``term``, ``variance`` and ``correlation`` of every random effect and of the
+        residual.
+    random_effects
+        ``group``, ``level``, ``term`` and the predicted effect of each level; None for one
+        intercept per agency.
+    joint
+        Test of several terms at once, when it was asked for.
+    n_rows
+        Rows analysed: several for each participant in a repeated-measures model.
     """
 
     title: ClassVar[str] = "Mixed model"
@@ -64,15 +77,28 @@ class MixedModelResult(Result):
     log_likelihood: float
     is_singular: bool
     covariance: pd.DataFrame
+    variance_components: pd.DataFrame
+    random_effects: pd.DataFrame | None
+    joint: JointF | None
+    n_rows: int
 
     def summary(self) -> str:
         """Return what was fitted, in one sentence."""
         return (
-            f"{self.formula}, with an intercept per agency, was fitted to {self.n_participants} "
-            f"participants in {self.n_agencies} agencies ({self.method})."
+            f"{self.formula}, with random effects of {self.cluster}, was fitted to "
+            f"{self.n_participants} participants ({self.method})."
+            if self.random_effects is not None
+            else f"{self.formula}, with an intercept per agency, was fitted to "
+            f"{self.n_participants} participants in {self.n_agencies} agencies ({self.method})."
         )
 
     def _facts(self) -> list[str]:
+        if self.random_effects is not None:
+            parts = [
+                f"{row['group']} {row['term']}".strip() + f" {format_value(row['variance'])}"
+                for row in self.variance_components.to_dict("records")
+            ]
+            return [self.formula, *super()._facts(), f"variances: {', '.join(parts)}"]
         between, within = map(format_value, (self.agency_variance, self.residual_variance))
         return [
             f"{self.formula}, with an intercept per {self.cluster}",
@@ -101,9 +127,11 @@ def fit_mixed_model(
     method: Method = "REML",
     df: DegreesOfFreedom = "kenward_roger",
     information: Information = "expected",
+    residual_by: str | None = None,
+    joint: Sequence[str] = (),
     confidence_level: float = 0.95,
 ) -> MixedModelResult:
-    """Fit a linear mixed model with a random intercept.
+    """Fit a linear mixed model.
 
     Parameters
     ----------
@@ -115,14 +143,20 @@ def fit_mixed_model(
         its own order, without the levels that nobody has; other text is in alphabetical
         order. A formula can call functions: do not take one from somebody you do not trust.
     random
-        Column of the clusters and its random terms; only ``{"agency_id": "1"}``, an intercept
-        per agency, for any column name.
+        Grouping columns and their random effects as formulas: ``{"agency_id": "1"}`` an
+        intercept per agency; ``{"agency_id": "1", "participant_id": "1"}`` nested (a person's
+        identifier must not occur in two agencies) or crossed; ``{"subject": "1 + days"}`` an
+        intercept and a slope that are correlated. The first is the level of the agencies.
     method
         ``"REML"``, or ``"ML"`` (then ``df`` must be ``"satterthwaite"``).
     df
         ``"kenward_roger"``, which also corrects the standard errors, or ``"satterthwaite"``.
     information
         For Kenward-Roger: ``"expected"`` as pbkrtest, or ``"observed"`` as SAS PROC MIXED.
+    residual_by
+        Column whose values have a residual variance each, such as the timepoint or the arm.
+    joint
+        Terms to test at once, by the F of Kenward and Roger.
     confidence_level
         Level of the intervals.
 
@@ -137,7 +171,8 @@ def fit_mixed_model(
         CPI-E006 a column name occurs twice, E024 the confidence level is not a share, E045
         ``data`` is not a DataFrame.
     ModelError
-        CPI-M001 to M007; see :func:`cpi_analysis.inference.mixed_model.fit_random_intercept`.
+        CPI-M001 to M007; see :func:`cpi_analysis.inference.mixed_model.fit_random_intercept`
+        and :func:`cpi_analysis.inference.linear_mixed_model.fit_linear_mixed_model`.
 
     Notes
     -----
@@ -162,7 +197,48 @@ def fit_mixed_model(
     """
     check_table(data, "data")
     check_confidence_level(confidence_level)
-    cluster = _check_random(random)
+    _check_random(random)
+    if len(random) == 1 and _is_intercept(random) and residual_by is None and not joint:
+        return _fit_one_intercept(
+            data, formula, str(next(iter(random))), method, df, information, confidence_level
+        )
+    general = fit_general(
+        data,
+        formula=formula,
+        random=random,
+        method=method,
+        df=df,
+        information=information,
+        residual_by=residual_by,
+        joint=joint,
+    )
+    return _wrap_general(general, formula, method, df, information, confidence_level)
+
+
+def _check_random(random: object) -> None:
+    if not isinstance(random, Mapping) or not random:
+        name = random if isinstance(random, str) else "agency_id"
+        raise fault(
+            "CPI-M004",
+            "random must be a dict: the grouping columns, and their random effects",
+            "write '1' for an intercept",
+            allowed=f"random={{'{name}': '1'}}",
+        )
+
+
+def _is_intercept(random: Mapping[str, str]) -> bool:
+    return str(next(iter(random.values()))).strip() == "1"
+
+
+def _fit_one_intercept(
+    data: pd.DataFrame,
+    formula: str,
+    cluster: str,
+    method: Method,
+    df: DegreesOfFreedom,
+    information: Information,
+    confidence_level: float,
+) -> MixedModelResult:
     design = build_design(data, formula, cluster)
     names = [str(column) for column in design.fixed.columns]
     fit = fit_random_intercept(
@@ -174,12 +250,12 @@ def fit_mixed_model(
     )
     small, name = _infer(fit, df, information)
     return MixedModelResult(
-        estimates=_tabulate(fit, small, names, confidence_level),
+        estimates=_tabulate(fit.beta, small, names, confidence_level),
         n_participants=fit.n,
         n_agencies=fit.n_groups,
         method=f"{method}, {name}",
         confidence_level=confidence_level,
-        notes=(*design.notes, *_warn(fit, small, names)),
+        notes=(*design.notes, *_warn(small, names, fit.n_groups, is_singular=fit.is_singular)),
         formula=formula,
         cluster=cluster,
         agency_variance=fit.agency_variance,
@@ -188,35 +264,70 @@ def fit_mixed_model(
         log_likelihood=fit.log_likelihood,
         is_singular=fit.is_singular,
         covariance=pd.DataFrame(small.covariance, index=names, columns=names),
+        variance_components=pd.DataFrame(
+            {
+                "group": [cluster, RESIDUAL],
+                "term": ["Intercept", ""],
+                "variance": [fit.agency_variance, fit.residual_variance],
+                "correlation": [np.nan, np.nan],
+            }
+        ),
+        random_effects=None,
+        joint=None,
+        n_rows=fit.n,
     )
 
 
-def _check_random(random: object) -> str:
-    if not isinstance(random, Mapping):
-        name = random if isinstance(random, str) else "agency_id"
-        raise fault(
-            "CPI-M004",
-            "random must be a dict: the column of the clusters, and its random terms",
-            "write '1' for an intercept",
-            allowed=f"random={{'{name}': '1'}}",
-        )
-    if len(random) != 1 or str(next(iter(random.values()))).strip() != "1":
-        raise fault(
-            "CPI-M004",
-            "only one random intercept is available: slopes, nested and crossed terms are not yet",
-            "use one column with an intercept",
-            allowed="random={'agency_id': '1'}",
-        )
-    return str(next(iter(random)))
+def _wrap_general(
+    general: GeneralFit,
+    formula: str,
+    method: str,
+    df: str,
+    information: Information,
+    confidence_level: float,
+) -> MixedModelResult:
+    fit, terms = general.fit, general.design.terms
+    small = SmallSample(general.covariance, general.df)
+    first = float(fit.random_covariances[0][0, 0])
+    is_plain = all(len(term.names) == 1 for term in terms) and len(fit.residual_variances) == 1
+    total = sum(float(G[0, 0]) for G in fit.random_covariances) + float(fit.residual_variances[0])
+    people = {term.group: len(term.levels) for term in terms}
+    notes = _warn(small, general.names, len(terms[0].levels), is_singular=fit.is_singular)
+    return MixedModelResult(
+        estimates=_tabulate(fit.beta, small, general.names, confidence_level),
+        n_participants=people.get("participant_id", fit.n),
+        n_agencies=len(terms[0].levels),
+        method=f"{method}, {_name_df(df, information)}",
+        confidence_level=confidence_level,
+        notes=(*general.design.notes, *notes),
+        formula=formula,
+        cluster=" and per ".join(people),
+        agency_variance=first,
+        residual_variance=float(fit.residual_variances[0]),
+        icc=first / total if is_plain else np.nan,
+        log_likelihood=fit.log_likelihood,
+        is_singular=fit.is_singular,
+        covariance=pd.DataFrame(small.covariance, index=general.names, columns=general.names),
+        variance_components=general.variances,
+        random_effects=general.effects,
+        joint=general.joint,
+        n_rows=fit.n,
+    )
+
+
+def _name_df(df: str, information: str) -> str:
+    if df == "satterthwaite":
+        return "Satterthwaite"
+    peer = {"expected": "as pbkrtest", "observed": "as SAS"}.get(information, "")
+    return f"Kenward–Roger ({information} information, {peer})"
 
 
 def _infer(fit: RandomInterceptFit, df: str, information: Information) -> tuple[SmallSample, str]:
     if df == "kenward_roger":
-        peer = {"expected": "as pbkrtest", "observed": "as SAS"}.get(information, "")
         small = adjust_kenward_roger(fit, information=information)
-        return small, f"Kenward–Roger ({information} information, {peer})"
+        return small, _name_df(df, information)
     if df == "satterthwaite":
-        return compute_satterthwaite(fit), "Satterthwaite"
+        return compute_satterthwaite(fit), _name_df(df, information)
     raise fault(
         "CPI-M004",
         "the degrees of freedom are not known",
@@ -226,33 +337,33 @@ def _infer(fit: RandomInterceptFit, df: str, information: Information) -> tuple[
 
 
 def _tabulate(
-    fit: RandomInterceptFit, small: SmallSample, names: list[str], level: float
+    beta: NDArray[np.float64], small: SmallSample, names: list[str], level: float
 ) -> pd.DataFrame:
     from scipy import stats
 
     std_error = np.sqrt(np.diag(small.covariance))
-    statistic = fit.beta / std_error
+    statistic = beta / std_error
     reach = stats.t.ppf((1 + level) / 2, small.df) * std_error
     return pd.DataFrame(
         {
             "term": names,
-            "estimate": fit.beta,
+            "estimate": beta,
             "std_error": std_error,
             "df": small.df,
             "statistic": statistic,
             "p_value": 2 * stats.t.sf(np.abs(statistic), small.df),
-            "conf_low": fit.beta - reach,
-            "conf_high": fit.beta + reach,
+            "conf_low": beta - reach,
+            "conf_high": beta + reach,
         }
     )
 
 
-def _warn(fit: RandomInterceptFit, small: SmallSample, names: list[str]) -> list[str]:
-    notes = [BOUNDARY_NOTE] if fit.is_singular else []
+def _warn(small: SmallSample, names: list[str], n_agencies: int, *, is_singular: bool) -> list[str]:
+    notes = [BOUNDARY_NOTE] if is_singular else []
     few = [name for name, df in zip(names, small.df, strict=True) if df < FEW_DF]
     if few:
         notes.append(
-            f"Fewer than {FEW_DF:g} degrees of freedom for {', '.join(few)}: {fit.n_groups} "
+            f"Fewer than {FEW_DF:g} degrees of freedom for {', '.join(few)}: {n_agencies} "
             "agencies are few for the columns that are constant within them. The intervals are "
             "wide and depend on the model; adjust for fewer agency-level columns."
         )

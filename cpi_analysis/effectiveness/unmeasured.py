@@ -83,7 +83,7 @@ def compute_e_value(difference: float, *, std_error: float, std_dev: float) -> E
     --------
     >>> result = compute_e_value(5.0, std_error=1.0, std_dev=10.0)
     >>> result.tidy()["e_value"].round(3).tolist()
-    [2.529, 1.98]
+    [2.529, 1.968]
     """
     numbers = (difference, std_error, std_dev)
     if not np.isfinite(numbers).all() or std_error <= 0 or std_dev <= 0:

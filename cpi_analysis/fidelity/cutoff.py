@@ -145,8 +145,8 @@ def estimate_cutoff(
     ``J = sensitivity + specificity - 1``. The optimism is the mean over replicates of J at the
     cut-off found in the replicate, in the replicate minus in the data (Harrell's bootstrap);
     replicates without both classes are drawn again. In pure noise it takes back about 60% of
-    the apparent J, so that the corrected one is still a little high. Of cut-offs with the same J the lowest is
-    taken.
+    the apparent J, so that the corrected one is still a little high. Of cut-offs with the same
+    J the lowest is taken.
 
     References
     ----------

@@ -67,4 +67,5 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "icc": GlossaryEntry(
         "intracluster correlation: share of variance between agencies", "proportion"
     ),
+    "n_rows": GlossaryEntry("number of rows analysed", "count"),
 }
