@@ -11,6 +11,7 @@ from cpi_analysis.fidelity.domain_reliability import (
     estimate_domain_reliability,
 )
 from cpi_analysis.fidelity.icc import IccResult, estimate_icc
+from cpi_analysis.fidelity.polychoric import PolychoricResult, compute_polychoric
 from cpi_analysis.fidelity.scores import (
     build_fidelity_items,
     build_source_scores,
@@ -25,11 +26,13 @@ __all__ = [
     "DomainReliabilityResult",
     "FidelityBandResult",
     "IccResult",
+    "PolychoricResult",
     "SourceAgreementResult",
     "build_fidelity_bands",
     "build_fidelity_items",
     "build_source_scores",
     "compute_content_validity",
+    "compute_polychoric",
     "derive_fidelity_scores",
     "estimate_alpha",
     "estimate_cutoff",

@@ -18,4 +18,12 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "scale_universal": GlossaryEntry(
         "share of items that every expert found relevant", "proportion"
     ),
+    # structure
+    "item_1": GlossaryEntry("first item of the pair", "text"),
+    "item_2": GlossaryEntry("second item of the pair", "text"),
+    "smallest_expected": GlossaryEntry(
+        "people expected in the emptiest cell of the pair's table", "number"
+    ),
+    "n_empty_cells": GlossaryEntry("cells of the pair's table that hold nobody", "count"),
+    "smallest_eigenvalue": GlossaryEntry("smallest eigenvalue of the correlations", "number"),
 }

@@ -1,0 +1,40 @@
+"""Figures of the structure of a questionnaire: matrix, scree, path diagram."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: With more items than this the numbers in the cells could not be read.
+MOST_NUMBERED = 12
+
+
+def draw_matrix(ax: Axes, matrix: pd.DataFrame, *, label: str) -> None:
+    """Draw a matrix of correlations as coloured cells, from −1 to 1.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    matrix
+        Items × items.
+    label
+        What the numbers are.
+    """
+    values = matrix.to_numpy()
+    ax.imshow(values, vmin=-1, vmax=1, cmap="RdBu_r")
+    places = np.arange(len(matrix))
+    ax.set_xticks(places, [str(name) for name in matrix.columns], rotation=90)
+    ax.set_yticks(places, [str(name) for name in matrix.index])
+    ax.set_xlabel(label)
+    if len(matrix) <= MOST_NUMBERED:
+        for row in range(len(matrix)):
+            for column in range(len(matrix)):
+                value = values[row, column]
+                colour = "white" if abs(value) > 0.6 else "black"
+                ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour)

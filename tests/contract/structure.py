@@ -1,0 +1,26 @@
+"""One small instance of each result about the structure of a questionnaire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from cpi_analysis import fidelity
+from cpi_analysis.results import Result
+
+
+@cache
+def _items() -> pd.DataFrame:
+    rng = np.random.default_rng(11)
+    factor = rng.normal(size=(150, 2)) @ np.array([[1.0, 0.3], [0.0, 0.95]])
+    answers = factor[:, [0, 0, 0, 1, 1, 1]] * 0.8 + rng.normal(size=(150, 6)) * 0.6
+    ordered = np.digitize(answers, [-1.0, -0.2, 0.6]) + 1
+    return pd.DataFrame(ordered, columns=[f"item_{number}" for number in range(1, 7)])
+
+
+FACTORIES: dict[str, Callable[[], Result]] = {
+    "PolychoricResult": lambda: fidelity.compute_polychoric(_items()),
+}
