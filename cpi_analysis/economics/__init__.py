@@ -6,11 +6,20 @@ from cpi_analysis.economics.cross_check import IncrementalModelsResult, fit_incr
 from cpi_analysis.economics.economic_set import EconomicSet, build_economic_set
 from cpi_analysis.economics.evaluation import EconomicEvaluation, estimate_planned_evaluation
 from cpi_analysis.economics.fieller import FiellerResult, estimate_fieller_interval
+from cpi_analysis.economics.frontier import FrontierResult, compute_frontier
 from cpi_analysis.economics.incremental import estimate_incremental
 from cpi_analysis.economics.incremental_result import IncrementalResult
+from cpi_analysis.economics.intervention_cost import (
+    InterventionCostResult,
+    compute_intervention_cost,
+)
 from cpi_analysis.economics.measures import derive_economic_measures
 from cpi_analysis.economics.outcomes import compute_eq5d_utility, compute_qalys
 from cpi_analysis.economics.ratio import IcerResult, compute_icer
+from cpi_analysis.economics.value_of_information import (
+    ValueOfInformationResult,
+    compute_value_of_information,
+)
 
 __all__ = [
     "AcceptabilityResult",
@@ -18,15 +27,21 @@ __all__ = [
     "EconomicEvaluation",
     "EconomicSet",
     "FiellerResult",
+    "FrontierResult",
     "IcerResult",
     "IncrementalModelsResult",
     "IncrementalResult",
+    "InterventionCostResult",
+    "ValueOfInformationResult",
     "build_economic_set",
     "compute_acceptability",
     "compute_costs",
     "compute_eq5d_utility",
+    "compute_frontier",
     "compute_icer",
+    "compute_intervention_cost",
     "compute_qalys",
+    "compute_value_of_information",
     "derive_economic_measures",
     "estimate_fieller_interval",
     "estimate_incremental",

@@ -14,4 +14,12 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "effect": GlossaryEntry("effect", "number"),
     "icer": GlossaryEntry("incremental cost-effectiveness ratio, GBP per unit", "money"),
     "is_singular": GlossaryEntry("a variance component was estimated as zero", "flag"),
+    "status": GlossaryEntry("efficient, dominated or extendedly dominated", "text"),
+    "evpi": GlossaryEntry("expected value of perfect information, GBP per person", "number"),
+    "evpi_normal": GlossaryEntry("the same if net benefits differed normally", "number"),
+    "population_evpi": GlossaryEntry("the same over everybody decided about, GBP", "money"),
+    "total_cost": GlossaryEntry("whole cost in GBP", "money"),
+    "cost_in_period": GlossaryEntry("part of the cost that falls in the period, GBP", "money"),
+    "people_reached": GlossaryEntry("people whom an agency reaches in the period", "count"),
+    "cost_per_participant": GlossaryEntry("cost in GBP for each person reached", "money"),
 }
