@@ -4,7 +4,9 @@ from cpi_analysis.effectiveness.agency_means import AgencyMeansResult, estimate_
 from cpi_analysis.effectiveness.analysis_set import AnalysisSet, build_analysis_set
 from cpi_analysis.effectiveness.balance import BalanceResult, build_balance_table
 from cpi_analysis.effectiveness.cluster_robust import ClusterRobustResult, estimate_cluster_robust
+from cpi_analysis.effectiveness.contrasts import ContrastResult, estimate_contrasts
 from cpi_analysis.effectiveness.cross_checks import CrossCheckResult, build_cross_checks
+from cpi_analysis.effectiveness.marginal_means import MarginalMeansResult, estimate_marginal_means
 from cpi_analysis.effectiveness.mixed_models import MixedModelResult, fit_mixed_model
 from cpi_analysis.effectiveness.outcome_model import OutcomeModelResult, fit_outcome_model
 from cpi_analysis.effectiveness.paired_change import PairedChangeResult, estimate_paired_change
@@ -27,9 +29,11 @@ __all__ = [
     "AnalysisSet",
     "BalanceResult",
     "ClusterRobustResult",
+    "ContrastResult",
     "CrossCheckResult",
     "DescriptiveTableResult",
     "EValueResult",
+    "MarginalMeansResult",
     "MixedModelResult",
     "OutcomeModelResult",
     "OutcomeTableResult",
@@ -45,6 +49,8 @@ __all__ = [
     "compute_e_value",
     "estimate_agency_means",
     "estimate_cluster_robust",
+    "estimate_contrasts",
+    "estimate_marginal_means",
     "estimate_paired_change",
     "estimate_regression_to_mean",
     "estimate_wild_bootstrap",

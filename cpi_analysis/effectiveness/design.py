@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from cpi_analysis.errors import Fault, ModelError
 
 if TYPE_CHECKING:
-    from formulaic import Formula
+    from formulaic import Formula, ModelSpec
 
 
 class Design(NamedTuple):
     """What a mixed model is fitted to, and what is said about the rows that were left out.
 
-    ``rows`` are the places in the table of the rows that are used.
+    ``rows`` are the places in the table of the rows that are used, ``frame`` their cells,
+    ``columns`` the names that the right side of the formula needs, and ``spec`` how it turns
+    them into columns.
     """
 
     outcome: NDArray[np.float64]
@@ -26,6 +28,9 @@ class Design(NamedTuple):
     clusters: NDArray[np.intp]
     notes: tuple[str, ...]
     rows: NDArray[np.intp]
+    frame: pd.DataFrame
+    columns: tuple[str, ...]
+    spec: ModelSpec
 
 
 def fault(
@@ -50,9 +55,10 @@ def build_design(data: pd.DataFrame, formula: str, cluster: str) -> Design:
         raise fault("CPI-M001", "no row is complete", " ".join(["see the missing cells.", *notes]))
     frame = frame.apply(_drop_unused_levels)
     _check_columns(frame, [name for name in right if name not in left])
-    outcome, fixed = _evaluate(parsed, frame)
+    outcome, fixed, spec = _evaluate(parsed, frame)
     clusters = pd.factorize(frame[cluster], sort=True)[0]
-    return Design(outcome, fixed, clusters, notes, complete.index.to_numpy(dtype=np.intp))
+    rows = complete.index.to_numpy(dtype=np.intp)
+    return Design(outcome, fixed, clusters, notes, rows, frame, tuple(right), spec)
 
 
 def _parse(formula: str) -> tuple[Formula, list[str], list[str]]:
@@ -142,7 +148,9 @@ def _check_columns(frame: pd.DataFrame, right: list[str]) -> None:
         )
 
 
-def _evaluate(parsed: Formula, frame: pd.DataFrame) -> tuple[NDArray[np.float64], pd.DataFrame]:
+def _evaluate(
+    parsed: Formula, frame: pd.DataFrame
+) -> tuple[NDArray[np.float64], pd.DataFrame, ModelSpec]:
     """Return the outcome and the columns of the fixed effects, all finite."""
     try:
         # A logarithm of zero is reported below, by the name of its term.
@@ -173,7 +181,7 @@ def _evaluate(parsed: Formula, frame: pd.DataFrame) -> tuple[NDArray[np.float64]
             "check the outcome: without variation there is nothing to compare",
             column=str(left.columns[0]),
         )
-    return outcome, fixed
+    return outcome, fixed, matrices.rhs.model_spec
 
 
 def _check_finite(columns: pd.DataFrame) -> None:

@@ -24,10 +24,15 @@ def draw_intervals(
     low: NDArray[np.float64],
     high: NDArray[np.float64],
     title: str,
+    is_difference: bool = True,
 ) -> None:
-    """Draw one horizontal interval per row, the first on top, with a line at no difference."""
+    """Draw one horizontal interval per row, the first on top.
+
+    ``is_difference`` adds a line at no difference.
+    """
     places = np.arange(len(labels))[::-1]
-    ax.axvline(0.0, color="0.5", linewidth=1.0, linestyle="--", zorder=0)
+    if is_difference:
+        ax.axvline(0.0, color="0.5", linewidth=1.0, linestyle="--", zorder=0)
     ax.hlines(places, low, high, color=BLUE, linewidth=2.0)
     ax.plot(estimates, places, "s", color=BLUE, markersize=7.0)
     ax.set_yticks(places, list(labels))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cpi_analysis.effectiveness.design import fault
 from cpi_analysis.effectiveness.random_terms import MixedDesign, build_mixed_design
+from cpi_analysis.inference.contrasts import ContrastBasis, compute_joint_test
 from cpi_analysis.inference.linear_mixed_model import (
     LinearMixedModelFit,
     fit_linear_mixed_model,
@@ -22,7 +23,6 @@ from cpi_analysis.inference.lmm_small_sample import (
     JointF,
     adjust_mixed_model,
     approximate_satterthwaite,
-    compute_joint_f,
 )
 
 DegreesOfFreedom = Literal["kenward_roger", "satterthwaite"]
@@ -35,7 +35,7 @@ class GeneralFit(NamedTuple):
     fit: LinearMixedModelFit
     design: MixedDesign
     names: list[str]
-    covariance: NDArray[np.float64]
+    adjusted: AdjustedFit
     df: NDArray[np.float64]
     joint: JointF | None
     variances: pd.DataFrame
@@ -70,9 +70,9 @@ def fit_general(
         fit=fit,
         design=design,
         names=names,
-        covariance=adjusted.covariance,
+        adjusted=adjusted,
         df=adjusted.compute_df(),
-        joint=compute_joint_of_terms(fit, adjusted, names, joint),
+        joint=_test_terms(fit, adjusted, names, joint, is_scaled=df == "kenward_roger"),
         variances=_tabulate_variances(fit, design),
         effects=_tabulate_effects(fit, design),
     )
@@ -91,8 +91,13 @@ def _adjust(fit: LinearMixedModelFit, df: str, information: Information) -> Adju
     )
 
 
-def compute_joint_of_terms(
-    fit: LinearMixedModelFit, adjusted: AdjustedFit, names: Sequence[str], terms: Sequence[str]
+def _test_terms(
+    fit: LinearMixedModelFit,
+    adjusted: AdjustedFit,
+    names: Sequence[str],
+    terms: Sequence[str],
+    *,
+    is_scaled: bool,
 ) -> JointF | None:
     """Test all ``terms`` at once; None when there are none."""
     if not terms:
@@ -106,7 +111,11 @@ def compute_joint_of_terms(
             allowed=", ".join(names),
         )
     rows = np.eye(len(names))[[list(names).index(term) for term in terms]]
-    return compute_joint_f(fit, adjusted, rows)
+    pieces = adjusted.pieces
+    basis = ContrastBasis(
+        fit.beta, adjusted.covariance, pieces.phi, pieces.P, adjusted.precision, is_scaled
+    )
+    return compute_joint_test(basis, rows)
 
 
 def _tabulate_variances(fit: LinearMixedModelFit, design: MixedDesign) -> pd.DataFrame:

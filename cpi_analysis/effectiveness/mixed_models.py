@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cpi_analysis.effectiveness.design import build_design, fault
 from cpi_analysis.effectiveness.figures import draw_intervals
 from cpi_analysis.effectiveness.mixed_general import RESIDUAL, GeneralFit, fit_general
+from cpi_analysis.effectiveness.model_basis import ModelBasis, keep_general, keep_one_intercept
 from cpi_analysis.effectiveness.wording import phrase_icc
 from cpi_analysis.inference.input_checks import check_confidence_level, check_table
 from cpi_analysis.inference.kenward_roger import (
@@ -20,6 +21,7 @@ from cpi_analysis.inference.kenward_roger import (
     SmallSample,
     adjust_kenward_roger,
     compute_satterthwaite,
+    derive_contrast_parts,
 )
 from cpi_analysis.inference.lmm_small_sample import JointF
 from cpi_analysis.inference.mixed_model import Method, RandomInterceptFit, fit_random_intercept
@@ -65,6 +67,8 @@ class MixedModelResult(Result):
         Test of several terms at once, when it was asked for.
     n_rows
         Rows analysed: several for each participant in a repeated-measures model.
+    basis
+        Rows, design and inference, for contrasts, marginal means and diagnostics.
     """
 
     title: ClassVar[str] = "Mixed model"
@@ -81,6 +85,7 @@ class MixedModelResult(Result):
     random_effects: pd.DataFrame | None
     joint: JointF | None
     n_rows: int
+    basis: ModelBasis
 
     def summary(self) -> str:
         """Return what was fitted, in one sentence."""
@@ -156,7 +161,7 @@ def fit_mixed_model(
     residual_by
         Column whose values have a residual variance each, such as the timepoint or the arm.
     joint
-        Terms to test at once, by the F of Kenward and Roger.
+        Terms to test at once, by the F of Kenward and Roger, or of Satterthwaite.
     confidence_level
         Level of the intervals.
 
@@ -212,7 +217,9 @@ def fit_mixed_model(
         residual_by=residual_by,
         joint=joint,
     )
-    return _wrap_general(general, formula, method, df, information, confidence_level)
+    settings = {"method": method, "df": df, "information": information, "residual_by": residual_by}
+    basis = keep_general(general, random, settings)
+    return _wrap_general(general, basis, formula, confidence_level)
 
 
 def _check_random(random: object) -> None:
@@ -249,6 +256,8 @@ def _fit_one_intercept(
         column_names=names,
     )
     small, name = _infer(fit, df, information)
+    parts = derive_contrast_parts(fit, df=df, information=information)
+    settings = {"method": method, "df": df, "information": information, "residual_by": None}
     return MixedModelResult(
         estimates=_tabulate(fit.beta, small, names, confidence_level),
         n_participants=fit.n,
@@ -275,19 +284,16 @@ def _fit_one_intercept(
         random_effects=None,
         joint=None,
         n_rows=fit.n,
+        basis=keep_one_intercept(design, fit, parts, cluster, settings),
     )
 
 
 def _wrap_general(
-    general: GeneralFit,
-    formula: str,
-    method: str,
-    df: str,
-    information: Information,
-    confidence_level: float,
+    general: GeneralFit, basis: ModelBasis, formula: str, confidence_level: float
 ) -> MixedModelResult:
     fit, terms = general.fit, general.design.terms
-    small = SmallSample(general.covariance, general.df)
+    small = SmallSample(general.adjusted.covariance, general.df)
+    settings = basis.settings
     first = float(fit.random_covariances[0][0, 0])
     is_plain = all(len(term.names) == 1 for term in terms) and len(fit.residual_variances) == 1
     total = sum(float(G[0, 0]) for G in fit.random_covariances) + float(fit.residual_variances[0])
@@ -297,7 +303,7 @@ def _wrap_general(
         estimates=_tabulate(fit.beta, small, general.names, confidence_level),
         n_participants=people.get("participant_id", fit.n),
         n_agencies=len(terms[0].levels),
-        method=f"{method}, {_name_df(df, information)}",
+        method=f"{fit.method}, {_name_df(str(settings['df']), str(settings['information']))}",
         confidence_level=confidence_level,
         notes=(*general.design.notes, *notes),
         formula=formula,
@@ -312,6 +318,7 @@ def _wrap_general(
         random_effects=general.effects,
         joint=general.joint,
         n_rows=fit.n,
+        basis=basis,
     )
 
 

@@ -25,4 +25,10 @@ ENTRIES: dict[str, GlossaryEntry] = {
         "share of people with a propensity that occurs in the other group", "proportion"
     ),
     "correlation": GlossaryEntry("correlation", "number"),
+    # marginal means and contrasts
+    "level": GlossaryEntry("values of the columns that the row is about", "text"),
+    "stratum": GlossaryEntry("values within which groups are compared", "text"),
+    "p_value_adjusted": GlossaryEntry(
+        "p-value adjusted for the number of comparisons, as the method says", "p_value"
+    ),
 }

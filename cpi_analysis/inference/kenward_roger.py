@@ -21,6 +21,19 @@ class SmallSample(NamedTuple):
     df: FloatArray
 
 
+class ContrastParts(NamedTuple):
+    """Covariance of the coefficients with and without correction, derivatives, and precision.
+
+    ``P`` (m, p, p) are ``-X'V^-1 G_r V^-1 X`` for the m variances; ``precision`` (m, m) is the
+    covariance of the variances.
+    """
+
+    covariance: FloatArray
+    phi: FloatArray
+    P: FloatArray
+    precision: FloatArray
+
+
 class _Pieces(NamedTuple):
     """Derivative blocks for the two variances (between, within), in the basis ``Q``."""
 
@@ -112,12 +125,42 @@ def adjust_kenward_roger(
         )
     pieces = _compute_pieces(fit)
     W = _invert(_compute_information(fit, pieces, information))
+    covariance = _correct_covariance(fit, pieces, W)
+    return SmallSample(covariance, _compute_df(fit, pieces, W, contrasts))
+
+
+def _correct_covariance(fit: RandomInterceptFit, pieces: _Pieces, W: FloatArray) -> FloatArray:
     inner = np.einsum("rs,rspq->pq", W, pieces.Q)
     inner -= np.einsum("rs,rpq,qt,stu->pu", W, pieces.P, pieces.phi, pieces.P)
     adjusted = pieces.phi + 2 * pieces.phi @ inner @ pieces.phi
     back = fit.sums.to_coefficients
-    covariance = back @ ((adjusted + adjusted.T) / 2) @ back.T
-    return SmallSample(covariance, _compute_df(fit, pieces, W, contrasts))
+    return np.asarray(back @ ((adjusted + adjusted.T) / 2) @ back.T, dtype=np.float64)
+
+
+def derive_contrast_parts(
+    fit: RandomInterceptFit, *, df: str, information: Information = "expected"
+) -> ContrastParts:
+    """Return what the tests of contrasts need, for the coefficients themselves.
+
+    Parameters
+    ----------
+    fit
+        A REML fit, or ML with ``df="satterthwaite"``.
+    df, information
+        As for :func:`adjust_kenward_roger`; ``df="satterthwaite"`` as for
+        :func:`compute_satterthwaite`.
+    """
+    pieces = _compute_pieces(fit)
+    if df == "satterthwaite":
+        kind: Information = "expected" if fit.is_singular else "observed"
+        W = _invert(_compute_information(fit, pieces, kind))
+        covariance = fit.cov.copy()
+    else:
+        W = _invert(_compute_information(fit, pieces, information))
+        covariance = _correct_covariance(fit, pieces, W)
+    back = fit.sums.to_coefficients
+    into = np.linalg.inv(back)
+    return ContrastParts(covariance, back @ pieces.phi @ back.T, into.T @ pieces.P @ into, W)
 
 
 def compute_satterthwaite(

@@ -133,21 +133,39 @@ def compute_joint_f(
     contrasts
         Shape (l, p), of full row rank.
     """
+    L = np.atleast_2d(np.asarray(contrasts, dtype=np.float64))
+    if np.linalg.matrix_rank(L) < len(L):
+        fail("CPI-M002", "the contrasts are collinear", "leave out those that follow")
+    pieces = adjusted.pieces
+    return compute_scaled_wald(
+        fit.beta, adjusted.covariance, pieces.phi, pieces.P, adjusted.precision, L
+    )
+
+
+def compute_scaled_wald(
+    beta: FloatArray,
+    covariance: FloatArray,
+    phi: FloatArray,
+    P: FloatArray,
+    W: FloatArray,
+    L: FloatArray,
+) -> JointF:
+    """Return Kenward and Roger's scaled F of the rows of L (l, p), which has full row rank.
+
+    ``covariance`` is the corrected one, ``phi`` the other; ``P`` (m, p, p) and ``W`` (m, m)
+    belong to the m variances.
+    """
     from scipy import stats
 
-    L = np.atleast_2d(np.asarray(contrasts, dtype=np.float64))
     n_rows = len(L)
-    if np.linalg.matrix_rank(L) < n_rows:
-        fail("CPI-M002", "the contrasts are collinear", "leave out those that follow")
-    phi, P, W = adjusted.pieces.phi, adjusted.pieces.P, adjusted.precision
     theta = L.T @ np.linalg.solve(L @ phi @ L.T, L)
     moved = np.einsum("ab,bc,rcd,de->rae", theta, phi, P, phi)
     traces = np.einsum("raa->r", moved)
     A1 = float(traces @ W @ traces)
     A2 = float(np.einsum("rs,rab,sba->", W, moved, moved))
     scale, df2 = _scale_f(A1, A2, n_rows)
-    estimate = L @ fit.beta
-    wald = float(estimate @ np.linalg.solve(L @ adjusted.covariance @ L.T, estimate)) / n_rows
+    estimate = L @ beta
+    wald = float(estimate @ np.linalg.solve(L @ covariance @ L.T, estimate)) / n_rows
     statistic = scale * wald
     return JointF(statistic, float(n_rows), df2, float(stats.f.sf(statistic, n_rows, df2)))
 
