@@ -92,11 +92,7 @@ def summarise_groups(
             f"{n} participants are too few for {p} coefficients",
             "analyse more participants or adjust for fewer columns",
         )
-    # Columns are scaled to length one: units (days or years) must not decide what is collinear.
-    lengths = np.linalg.norm(X, axis=0)
-    Q, R = np.linalg.qr(X / np.where(lengths > 0, lengths, 1.0))
-    _check_rank(np.abs(np.diag(R)), lengths, names)
-    basis_to_beta = np.linalg.inv(R * lengths)
+    Q, basis_to_beta, log_det = build_basis(X, names)
     ols = basis_to_beta @ (Q.T @ y)
     residual = y - X @ ols
     residual -= Q @ (Q.T @ residual)
@@ -124,9 +120,19 @@ def summarise_groups(
         within_residual=float(within[p, p]),
         to_coefficients=basis_to_beta,
         ols_coefficients=ols,
-        log_det_basis=float(2 * np.sum(np.log(np.abs(np.diag(R)) * lengths))),
+        log_det_basis=log_det,
         within_rank=int(np.sum(spread > COLLINEAR)),
     )
+
+
+def build_basis(X: FloatArray, names: Sequence[str]) -> tuple[FloatArray, FloatArray, float]:
+    """Return an orthonormal basis Q of the columns, what takes it back, and log |X'X|."""
+    # Columns are scaled to length one: units (days or years) must not decide what is collinear.
+    lengths = np.linalg.norm(X, axis=0)
+    Q, R = np.linalg.qr(X / np.where(lengths > 0, lengths, 1.0))
+    _check_rank(np.abs(np.diag(R)), lengths, names)
+    log_det = float(2 * np.sum(np.log(np.abs(np.diag(R)) * lengths)))
+    return Q, np.linalg.inv(R * lengths), log_det
 
 
 def _negligible(y: FloatArray) -> float:
