@@ -14,7 +14,12 @@ from cpi_analysis.economics.intervention_cost import (
     compute_intervention_cost,
 )
 from cpi_analysis.economics.measures import derive_economic_measures
+from cpi_analysis.economics.net_benefit import NetBenefitResult, compute_net_benefit
 from cpi_analysis.economics.outcomes import compute_eq5d_utility, compute_qalys
+from cpi_analysis.economics.partial_information import (
+    PartialInformationResult,
+    compute_partial_information,
+)
 from cpi_analysis.economics.ratio import IcerResult, compute_icer
 from cpi_analysis.economics.value_of_information import (
     ValueOfInformationResult,
@@ -32,6 +37,8 @@ __all__ = [
     "IncrementalModelsResult",
     "IncrementalResult",
     "InterventionCostResult",
+    "NetBenefitResult",
+    "PartialInformationResult",
     "ValueOfInformationResult",
     "build_economic_set",
     "compute_acceptability",
@@ -40,6 +47,8 @@ __all__ = [
     "compute_frontier",
     "compute_icer",
     "compute_intervention_cost",
+    "compute_net_benefit",
+    "compute_partial_information",
     "compute_qalys",
     "compute_value_of_information",
     "derive_economic_measures",

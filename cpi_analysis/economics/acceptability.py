@@ -10,9 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cpi_analysis.economics.checks import check_thresholds
+from cpi_analysis.economics.checks import check_some_thresholds
 from cpi_analysis.economics.draws import StrategyDraws, arrange_draws
 from cpi_analysis.economics.incremental_result import IncrementalResult
+from cpi_analysis.economics.threshold_profile import (
+    compute_best_shares,
+    find_changes,
+    find_switches,
+)
 from cpi_analysis.economics.wording import phrase_money, phrase_probability
 from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.results import Result, round_half_up
@@ -39,6 +44,10 @@ class AcceptabilityResult(Result):
     curve
         ``threshold, strategy, probability, is_optimal`` at every threshold that the figure
         joins by lines.
+    switches
+        ``threshold, strategy``: from each threshold on, which strategy has the highest mean net
+        benefit. The first row is at 0; the others are where the acceptability frontier jumps,
+        exactly, whatever thresholds were asked for.
     effect_label
         What one unit of effect is called.
     replicates
@@ -48,6 +57,7 @@ class AcceptabilityResult(Result):
     title: ClassVar[str] = "Cost-effectiveness acceptability"
 
     curve: pd.DataFrame
+    switches: pd.DataFrame
     effect_label: str
     replicates: int
 
@@ -106,7 +116,8 @@ def compute_acceptability(
     -------
     AcceptabilityResult
         ``threshold, strategy, probability, is_optimal``. The probability of the optimal
-        strategy (highest *mean* net benefit) at each threshold is the acceptability frontier.
+        strategy (highest *mean* net benefit) at each threshold is the acceptability frontier;
+        ``switches`` has the thresholds at which that strategy changes.
 
     Raises
     ------
@@ -133,40 +144,37 @@ def compute_acceptability(
     >>> compute_acceptability(draws, thresholds=[20000]).tidy()["probability"].tolist()
     [0.5, 0.5]
     """
-    check_thresholds(thresholds)
-    if len(thresholds) == 0:
-        raise DataError(
-            Fault(
-                code="CPI-E047",
-                column="thresholds",
-                rule="acceptability is a probability at a threshold",
-                cure="give thresholds=, in GBP for one unit of effect",
-            )
-        )
+    check_some_thresholds(thresholds)
     arranged = arrange_draws(draws, target=target, reference=reference)
-    table = tabulate_acceptability(arranged, np.asarray(thresholds, dtype=float))
-    grid = _choose_grid(arranged, thresholds, curve_maximum)
+    asked = np.asarray(thresholds, dtype=np.float64)
+    grid = _choose_grid(arranged, asked, curve_maximum)
+    shares = compute_best_shares(arranged.cost, arranged.effect, grid)
+    is_asked = np.isin(grid, asked, assume_unique=True)
     origin = draws if isinstance(draws, IncrementalResult) else None
     return AcceptabilityResult(
-        estimates=table,
+        estimates=_tabulate(arranged, asked, shares[is_asked]),
         n_participants=origin.n_participants if origin else None,
         n_agencies=origin.n_agencies if origin else None,
         method=f"share of {arranged.n_draws:,} draws with the highest net benefit, exact in the "
         "threshold",
         seed=origin.seed if origin else None,
         estimand="probability that a strategy has the highest net benefit at the threshold",
-        notes=(*_remark_ties(table, arranged), _remark_draws(arranged.n_draws)),
-        curve=tabulate_acceptability(arranged, grid),
+        notes=(
+            *_remark_ties(shares[is_asked], arranged.n_draws),
+            _remark_draws(arranged.n_draws),
+        ),
+        curve=_tabulate(arranged, grid, shares),
+        switches=_tabulate_switches(arranged),
         effect_label=effect_label or arranged.effect_label or "unit of effect",
         replicates=arranged.n_draws,
     )
 
 
 def _choose_grid(
-    draws: StrategyDraws, thresholds: Sequence[float], curve_maximum: float | None
+    draws: StrategyDraws, thresholds: FloatArray, curve_maximum: float | None
 ) -> FloatArray:
     """Return the thresholds at which the curve is computed, from 0 to the largest one."""
-    largest = float(max(thresholds))
+    largest = float(thresholds[-1])
     if curve_maximum is not None and not largest <= curve_maximum < np.inf:
         raise DataError(
             Fault(
@@ -179,22 +187,18 @@ def _choose_grid(
         )
     end = curve_maximum or largest or 1.0
     grid = np.union1d(np.linspace(0.0, end, CURVE_POINTS), thresholds)
-    ends = np.unique(
-        [find_best_interval(draws, strategy) for strategy in range(len(draws.strategies))]
-    )
-    changes = ends[(ends > 0) & (ends < end)]
+    changes = find_changes(draws.cost, draws.effect)
+    changes = changes[changes < end]
     if len(changes) <= EXACT_STEPS:
         # Just before and just after each change, so that the line is upright between them.
         grid = np.union1d(grid, [np.nextafter(changes, 0), np.nextafter(changes, end)])
     return np.asarray(grid, dtype=np.float64)
 
 
-def tabulate_acceptability(draws: StrategyDraws, thresholds: FloatArray) -> pd.DataFrame:
+def _tabulate(draws: StrategyDraws, thresholds: FloatArray, shares: FloatArray) -> pd.DataFrame:
     """Return ``threshold, strategy, probability, is_optimal``, one row per pair."""
-    shares = np.column_stack(
-        [_share_best(draws, strategy, thresholds) for strategy in range(len(draws.strategies))]
-    )
-    mean_benefit = thresholds[:, None] * draws.effect.mean(axis=0) - draws.cost.mean(axis=0)
+    cost, effect = draws.means
+    mean_benefit = thresholds[:, None] * effect - cost
     # Reversed, so that a tie goes to the later strategy.
     last = mean_benefit.shape[1] - 1
     best = last - np.argmax(mean_benefit[:, ::-1], axis=1)
@@ -202,39 +206,21 @@ def tabulate_acceptability(draws: StrategyDraws, thresholds: FloatArray) -> pd.D
     return pd.DataFrame(
         {
             "threshold": np.repeat(thresholds, count),
-            "strategy": np.tile(np.array(draws.strategies, dtype=object), len(thresholds)),
+            "strategy": draws.repeat_names(len(thresholds)),
             "probability": shares.ravel(),
             "is_optimal": (best[:, None] == np.arange(count)).ravel(),
         }
     )
 
 
-def _share_best(draws: StrategyDraws, strategy: int, thresholds: FloatArray) -> FloatArray:
-    low, high = find_best_interval(draws, strategy)
-    is_ever = low < high
-    entered = np.searchsorted(np.sort(low[is_ever]), thresholds, side="left")
-    departed = np.searchsorted(np.sort(high[is_ever]), thresholds, side="right")
-    return np.asarray((entered - departed) / draws.n_draws, dtype=np.float64)
-
-
-def find_best_interval(draws: StrategyDraws, strategy: int) -> tuple[FloatArray, FloatArray]:
-    """Return the open interval of thresholds on which the strategy is best, for each draw.
-
-    Where it is never best the lower end is not below the upper one.
-    """
-    low = np.full(draws.n_draws, -np.inf)
-    high = np.full(draws.n_draws, np.inf)
-    for other in range(len(draws.strategies)):
-        if other == strategy:
-            continue
-        cost = draws.cost[:, strategy] - draws.cost[:, other]
-        effect = draws.effect[:, strategy] - draws.effect[:, other]
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            ratio = cost / effect
-        low = np.where(effect > 0, np.maximum(low, ratio), low)
-        high = np.where(effect < 0, np.minimum(high, ratio), high)
-        high = np.where((effect == 0) & (cost >= 0), -np.inf, high)
-    return low, high
+def _tabulate_switches(draws: StrategyDraws) -> pd.DataFrame:
+    switches = find_switches(*draws.means)
+    return pd.DataFrame(
+        {
+            "threshold": [threshold for threshold, _ in switches],
+            "strategy": [draws.strategies[strategy] for _, strategy in switches],
+        }
+    )
 
 
 def _remark_draws(n_draws: int) -> str:
@@ -246,9 +232,8 @@ def _remark_draws(n_draws: int) -> str:
     )
 
 
-def _remark_ties(table: pd.DataFrame, draws: StrategyDraws) -> tuple[str, ...]:
-    total = table.groupby("threshold")["probability"].sum()
-    tied = round((1 - float(total.min())) * draws.n_draws)
+def _remark_ties(shares: FloatArray, n_draws: int) -> tuple[str, ...]:
+    tied = round((1 - float(shares.sum(axis=1).min())) * n_draws)
     if tied == 0:
         return ()
     return (

@@ -39,6 +39,20 @@ def check_thresholds(thresholds: Sequence[float]) -> None:
         raise DataError(faults)
 
 
+def check_some_thresholds(thresholds: Sequence[float]) -> None:
+    """Raise when thresholds cannot be used, or when there are none."""
+    check_thresholds(thresholds)
+    if len(thresholds) == 0:
+        raise DataError(
+            Fault(
+                code="CPI-E047",
+                column="thresholds",
+                rule="a net benefit has a threshold, and none is taken for granted",
+                cure="give thresholds=, in GBP for one unit of effect",
+            )
+        )
+
+
 def check_replicates(replicates: object) -> None:
     """Raise when the number of replicates is not whole, or too small for standard errors."""
     if not is_whole(replicates):
@@ -72,6 +86,7 @@ def check_choice(value: object, *, argument: str, allowed: Sequence[str]) -> Non
 def check_columns(data: pd.DataFrame, columns: Sequence[str], *, table: str) -> None:
     """Raise one error that names every column that is missing or there twice."""
     names = list(dict.fromkeys(columns))
+    known = list(data.columns)
     faults = [
         Fault(
             code="CPI-E011",
@@ -81,7 +96,7 @@ def check_columns(data: pd.DataFrame, columns: Sequence[str], *, table: str) -> 
             cure="add the column, or name another one",
         )
         for column in names
-        if column not in data.columns
+        if column not in known
     ]
     faults += [
         Fault(
@@ -92,7 +107,7 @@ def check_columns(data: pd.DataFrame, columns: Sequence[str], *, table: str) -> 
             cure="rename one of them, or leave it out",
         )
         for column in names
-        if (data.columns == column).sum() > 1
+        if known.count(column) > 1
     ]
     if faults:
         raise DataError(faults)

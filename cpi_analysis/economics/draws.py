@@ -45,6 +45,16 @@ class StrategyDraws:
         """Number of draws."""
         return int(self.cost.shape[0])
 
+    @property
+    def means(self) -> tuple[FloatArray, FloatArray]:
+        """Mean cost and mean effect of each strategy."""
+        return self.cost.mean(axis=0), self.effect.mean(axis=0)
+
+    def repeat_names(self, times: int) -> pd.Series:
+        """Return the names of all strategies, as often as asked, for a column of a table."""
+        places = np.tile(np.arange(len(self.strategies)), times)
+        return pd.Series(self.strategies).take(places).reset_index(drop=True)
+
 
 def arrange_draws(
     draws: pd.DataFrame | IncrementalResult,
@@ -76,8 +86,9 @@ def arrange_draws(
                 target or draws.attrs.get("target", "target"),
                 reference or draws.attrs.get("reference", "reference"),
             ),
-            cost=np.column_stack([draws["delta_cost"].to_numpy(dtype=float), zeros]),
-            effect=np.column_stack([draws["delta_effect"].to_numpy(dtype=float), zeros]),
+            # One strategy after the other in memory: everything is done by strategy.
+            cost=np.array([draws["delta_cost"].to_numpy(dtype=float), zeros]).T,
+            effect=np.array([draws["delta_effect"].to_numpy(dtype=float), zeros]).T,
             is_difference=True,
             effect_label=draws.attrs.get("effect_label"),
         )
@@ -92,6 +103,41 @@ def arrange_draws(
             allowed="draw, delta_cost, delta_effect; or draw, strategy, cost, effect",
         )
     )
+
+
+def arrange_difference(
+    draws: pd.DataFrame | IncrementalResult, *, target: str | None, reference: str | None
+) -> tuple[FloatArray, tuple[str, str], str | None]:
+    """Return draws of the differences between two strategies, shape (draws, 2): cost, effect.
+
+    With the names of target and reference, and what the effect is called when the draws say.
+    Of several strategies the two are named by the caller: which is which is never guessed.
+    """
+    arranged = arrange_draws(draws, target=target, reference=reference)
+    if arranged.is_difference:
+        deltas = np.column_stack([arranged.cost[:, 0], arranged.effect[:, 0]])
+        names = (arranged.strategies[0], arranged.strategies[1])
+        return deltas, names, arranged.effect_label
+    target, reference = target or "target", reference or "reference"
+    if target == reference or not {target, reference} <= set(arranged.strategies):
+        raise DataError(
+            Fault(
+                code="CPI-E047",
+                table="draws",
+                column="strategy",
+                rule="a difference compares two strategies: which is the target is never guessed",
+                cure="name them with target= and reference=",
+                allowed=", ".join(arranged.strategies),
+            )
+        )
+    new, old = (arranged.strategies.index(name) for name in (target, reference))
+    deltas = np.column_stack(
+        [
+            arranged.cost[:, new] - arranged.cost[:, old],
+            arranged.effect[:, new] - arranged.effect[:, old],
+        ]
+    )
+    return deltas, (target, reference), None
 
 
 def _arrange_strategies(draws: pd.DataFrame) -> StrategyDraws:
@@ -116,8 +162,8 @@ def _arrange_strategies(draws: pd.DataFrame) -> StrategyDraws:
     shape = (len(labels), len(names))
     return StrategyDraws(
         strategies=tuple(map(str, names)),
-        cost=draws["cost"].to_numpy(dtype=float)[order].reshape(shape),
-        effect=draws["effect"].to_numpy(dtype=float)[order].reshape(shape),
+        cost=np.asfortranarray(draws["cost"].to_numpy(dtype=float)[order].reshape(shape)),
+        effect=np.asfortranarray(draws["effect"].to_numpy(dtype=float)[order].reshape(shape)),
         is_difference=False,
     )
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREY, BLACK = "#0072B2", "#D55E00", "#8C8C8C", "#000000"
 PALETTE = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", BLACK)
 
+#: More thresholds than this are not marked by lines.
+SHOWN_MARKS = 12
+
 _STYLES = ("-", "--", "-.", ":")
 
 #: More points than this only darken the cloud and swell a vector file.
@@ -78,33 +81,93 @@ def _set_plane_limits(ax: Axes, effect: np.ndarray, cost: np.ndarray) -> None:
 def draw_acceptability(
     ax: Axes, curve: pd.DataFrame, *, marked: Sequence[float], effect_label: str
 ) -> None:
-    """Draw the probability of being the best strategy against the threshold."""
+    """Draw the probability of being the best strategy, and the frontier, against the threshold."""
     for number, (strategy, rows) in enumerate(curve.groupby("strategy", sort=False)):
         colour = PALETTE[number % len(PALETTE)]
         # One step further in each round of colours: no two of 32 strategies look the same.
         style = _STYLES[(number + number // len(PALETTE)) % len(_STYLES)]
         ax.plot(rows["threshold"], rows["probability"], color=colour, ls=style, label=str(strategy))
-    for threshold in marked:
-        ax.axvline(threshold, color=GREY, linewidth=0.8, ls=":")
+    optimal = curve[curve["is_optimal"]]
+    ax.plot(
+        optimal["threshold"],
+        optimal["probability"],
+        color=BLACK,
+        linewidth=4,
+        alpha=0.25,
+        label="frontier (highest mean net benefit)",
+        zorder=1,
+    )
+    _mark_thresholds(ax, marked)
     ax.set_ylim(0, 1)
     ax.set_xlim(curve["threshold"].min(), curve["threshold"].max() or 1.0)
-    ax.set_xlabel(f"Willingness to pay for one {effect_label} (£)")
+    _label_thresholds(ax, effect_label)
     ax.set_ylabel("Probability of being cost-effective")
-    _format_pounds(ax, "x")
+    ax.legend(fontsize=7, frameon=False)
+
+
+def draw_value_of_information(
+    ax: Axes, curve: pd.DataFrame, *, marked: Sequence[float], effect_label: str
+) -> None:
+    """Draw the value of perfect information against the threshold."""
+    ax.plot(curve["threshold"], curve["evpi"], color=BLUE)
+    _mark_thresholds(ax, marked)
+    ax.set_xlim(0, curve["threshold"].max() or 1.0)
+    ax.set_ylim(bottom=0)
+    _label_thresholds(ax, effect_label)
+    ax.set_ylabel("Value of perfect information per person (£)")
+    _format_pounds(ax, "y")
+
+
+def draw_lines_by_threshold(
+    ax: Axes, table: pd.DataFrame, *, group: str, value: str, effect_label: str, label: str
+) -> None:
+    """Draw one line per group against the threshold."""
+    for number, (name, rows) in enumerate(table.groupby(group, sort=False)):
+        ax.plot(
+            rows["threshold"],
+            rows[value],
+            marker=".",
+            color=PALETTE[number % len(PALETTE)],
+            ls=_STYLES[(number + number // len(PALETTE)) % len(_STYLES)],
+            label=str(name),
+        )
+    ax.set_ylim(bottom=0)
+    _label_thresholds(ax, effect_label)
+    ax.set_ylabel(label)
+    _format_pounds(ax, "y")
     ax.legend(fontsize=7, frameon=False)
 
 
 def draw_net_benefit(
-    ax: Axes, thresholds: np.ndarray, estimate: np.ndarray, margin: np.ndarray
+    ax: Axes,
+    thresholds: np.ndarray,
+    estimate: np.ndarray,
+    margin: tuple[np.ndarray, np.ndarray] | np.ndarray,
+    *,
+    effect_label: str = "unit of effect",
 ) -> None:
-    """Draw the incremental net benefit with its interval against the threshold."""
+    """Draw the incremental net benefit with its interval against the threshold.
+
+    ``margin`` is how far the interval reaches below and above; one array when equally far.
+    """
+    below, above = margin if isinstance(margin, tuple) else (margin, margin)
     ax.plot(thresholds, estimate, color=BLUE, label="estimate")
-    ax.fill_between(thresholds, estimate - margin, estimate + margin, color=BLUE, alpha=0.2)
+    ax.fill_between(thresholds, estimate - below, estimate + above, color=BLUE, alpha=0.2)
     ax.axhline(0, color=BLACK, linewidth=0.8)
-    ax.set_xlabel("Willingness to pay for one unit of effect (£)")
+    _label_thresholds(ax, effect_label)
     ax.set_ylabel("Incremental net benefit (£)")
-    _format_pounds(ax, "x")
     _format_pounds(ax, "y")
+
+
+def _mark_thresholds(ax: Axes, marked: Sequence[float]) -> None:
+    # A grid of thresholds is the curve itself, and marks nothing.
+    for threshold in marked if len(marked) <= SHOWN_MARKS else ():
+        ax.axvline(threshold, color=GREY, linewidth=0.8, ls=":")
+
+
+def _label_thresholds(ax: Axes, effect_label: str) -> None:
+    ax.set_xlabel(f"Willingness to pay for one {effect_label} (£)")
+    _format_pounds(ax, "x")
 
 
 def draw_bars(ax: Axes, labels: Sequence[str], values: Sequence[float], *, label: str) -> None:

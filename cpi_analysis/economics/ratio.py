@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cpi_analysis.economics.draws import arrange_draws
+from cpi_analysis.economics.draws import arrange_difference
 from cpi_analysis.economics.fieller import FiellerRegion, solve_fieller
 from cpi_analysis.economics.incremental_result import IncrementalResult
 from cpi_analysis.economics.wording import phrase_money, phrase_probability
-from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.results import Result
 
 if TYPE_CHECKING:
@@ -154,7 +153,7 @@ def compute_icer(
     >>> round(result.icer), result.quadrant
     (1000, 'north-east')
     """
-    deltas, names, label = _take_deltas(draws, target=target, reference=reference)
+    deltas, names, label = arrange_difference(draws, target=target, reference=reference)
     origin = draws if isinstance(draws, IncrementalResult) else None
     effect_label = (None if origin else effect_label) or label or "unit of effect"
     if origin:
@@ -206,36 +205,6 @@ def classify_quadrants(deltas: FloatArray) -> NDArray[np.str_]:
         ["origin", "north-east", "south-west", "south-east"],
         default="north-west",
     )
-
-
-def _take_deltas(
-    draws: pd.DataFrame | IncrementalResult, *, target: str | None, reference: str | None
-) -> tuple[FloatArray, tuple[str, str], str | None]:
-    arranged = arrange_draws(draws, target=target, reference=reference)
-    if arranged.is_difference:
-        deltas = np.column_stack([arranged.cost[:, 0], arranged.effect[:, 0]])
-        names = (arranged.strategies[0], arranged.strategies[1])
-        return deltas, names, arranged.effect_label
-    target, reference = target or "target", reference or "reference"
-    if target == reference or not {target, reference} <= set(arranged.strategies):
-        raise DataError(
-            Fault(
-                code="CPI-E047",
-                table="draws",
-                column="strategy",
-                rule="a ratio compares two strategies: which is the target is never guessed",
-                cure="name them with target= and reference=",
-                allowed=", ".join(arranged.strategies),
-            )
-        )
-    new, old = (arranged.strategies.index(name) for name in (target, reference))
-    deltas = np.column_stack(
-        [
-            arranged.cost[:, new] - arranged.cost[:, old],
-            arranged.effect[:, new] - arranged.effect[:, old],
-        ]
-    )
-    return deltas, (target, reference), None
 
 
 def _find_region(result: IncrementalResult) -> FiellerRegion:

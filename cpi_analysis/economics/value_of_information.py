@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr
 
-from cpi_analysis.economics.checks import check_thresholds
+from cpi_analysis.economics.checks import check_some_thresholds
 from cpi_analysis.economics.draws import StrategyDraws, arrange_draws
 from cpi_analysis.economics.incremental_result import IncrementalResult
+from cpi_analysis.economics.threshold_profile import compute_expected_losses
 from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.results import Result
 
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FloatArray = NDArray[np.float64]
-#: Thresholds that are worked on at once: small enough to stay in the processor's cache.
-CHUNK = 32
+
+#: Thresholds at which the figure is computed, unless as many are asked for.
+CURVE_POINTS = 201
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -33,6 +36,10 @@ class ValueOfInformationResult(Result):
     losses
         ``threshold``, ``strategy``, ``expected_loss``: what choosing the strategy is expected
         to lose against choosing with perfect information.
+    curve
+        ``threshold``, ``evpi`` at every threshold that the figure joins by lines.
+    effect_label
+        What one unit of effect is called.
     replicates
         How many draws.
     """
@@ -40,6 +47,8 @@ class ValueOfInformationResult(Result):
     title: ClassVar[str] = "Value of perfect information"
 
     losses: pd.DataFrame
+    curve: pd.DataFrame
+    effect_label: str
     replicates: int
 
     def summary(self) -> str:
@@ -50,15 +59,18 @@ class ValueOfInformationResult(Result):
         ]
         return (
             "Perfect information is expected to be worth, for each person decided about, "
-            f"{'; '.join(phrases)} for one unit of effect."
+            f"{'; '.join(phrases)} for one {self.effect_label}."
         )
 
     def _draw(self, ax: Axes) -> None:
-        ax.plot(self.estimates["threshold"], self.estimates["evpi"], color="#0072B2")
-        ax.plot(self.estimates["threshold"], self.estimates["evpi"], ".", color="#0072B2")
-        ax.set_xlabel("willingness to pay for one unit of effect (£)")
-        ax.set_ylabel("value of perfect information per person (£)")
-        ax.set_ylim(bottom=0)
+        from cpi_analysis.economics.figures import draw_value_of_information
+
+        draw_value_of_information(
+            ax,
+            self.curve,
+            marked=self.estimates["threshold"].tolist(),
+            effect_label=self.effect_label,
+        )
 
 
 def compute_value_of_information(
@@ -68,6 +80,9 @@ def compute_value_of_information(
     population: float | None = None,
     years: int | None = None,
     discount_rate: float | None = None,
+    target: str | None = None,
+    reference: str | None = None,
+    effect_label: str | None = None,
 ) -> ValueOfInformationResult:
     """Compute the expected value of perfect information.
 
@@ -86,6 +101,10 @@ def compute_value_of_information(
     years, discount_rate
         For how many years the decision stands, and the yearly rate, such as 0.035; needed with
         ``population``.
+    target, reference
+        Names of the two groups when the draws are a table of differences.
+    effect_label
+        What one unit of effect is called.
 
     Returns
     -------
@@ -119,9 +138,9 @@ def compute_value_of_information(
     >>> compute_value_of_information(draws, thresholds=[20000]).tidy()["evpi"].tolist()
     [50.0]
     """
-    check_thresholds(thresholds)
-    multiplier = _discount_population(population, years, discount_rate)
-    arranged = arrange_draws(draws)
+    multiplier = discount_population(population, years, discount_rate)
+    check_some_thresholds(thresholds)
+    arranged = arrange_draws(draws, target=target, reference=reference)
     grid = np.asarray(thresholds, dtype=np.float64)
     losses = compute_expected_losses(arranged.cost, arranged.effect, grid)
     evpi = losses.min(axis=1)
@@ -147,58 +166,54 @@ def compute_value_of_information(
         losses=pd.DataFrame(
             {
                 "threshold": np.repeat(grid, count),
-                "strategy": np.tile(np.array(arranged.strategies, dtype=object), len(grid)),
+                "strategy": arranged.repeat_names(len(grid)),
                 "expected_loss": losses.ravel(),
             }
         ),
+        curve=_compute_curve(arranged, table),
+        effect_label=effect_label or arranged.effect_label or "unit of effect",
         replicates=arranged.n_draws,
     )
 
 
-def compute_expected_losses(
-    cost: ArrayLike, effect: ArrayLike, thresholds: ArrayLike
-) -> FloatArray:
-    """Return the expected loss of each strategy at each threshold.
+def _compute_curve(draws: StrategyDraws, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the value from 0 to the largest threshold, finely enough to be joined by lines."""
+    if len(table) >= CURVE_POINTS:
+        return table[["threshold", "evpi"]]
+    largest = float(table["threshold"].max()) or 1.0
+    grid = np.union1d(np.linspace(0.0, largest, CURVE_POINTS), table["threshold"])
+    losses = compute_expected_losses(draws.cost, draws.effect, grid)
+    return pd.DataFrame({"threshold": grid, "evpi": losses.min(axis=1)})
+
+
+def compute_unit_normal_loss(mean: ArrayLike, std_dev: ArrayLike) -> FloatArray:
+    """Return the expected loss of the better of two choices whose net benefits differ normally.
 
     Parameters
     ----------
-    cost, effect
-        Shape (draws, strategies).
-    thresholds
-        Shape (t,).
+    mean, std_dev
+        Mean and standard deviation of the incremental net benefit, of one shape.
 
-    Returns
-    -------
-    ndarray
-        Shape (t, strategies); the smallest of a row is the value of perfect information.
+    Notes
+    -----
+    ``s phi(m/s) - |m| Phi(-|m|/s)``; 0 without uncertainty.
 
     Examples
     --------
-    >>> compute_expected_losses([[0.0, 1.0], [0.0, -3.0]], [[0.0, 0.0], [0.0, 0.0]], [1.0]).tolist()
-    [[1.5, 0.5]]
+    >>> float(compute_unit_normal_loss(0.0, 1.0).round(4))
+    0.3989
     """
-    costs = np.asarray(cost, dtype=np.float64)
-    effects = np.asarray(effect, dtype=np.float64)
-    grid = np.asarray(thresholds, dtype=np.float64)
-    losses = np.empty((len(grid), costs.shape[1]))
-    # Differences to the first strategy: the loss is a small difference of large numbers.
-    less_cost = (costs[:, :1] - costs[:, 1:]).T.copy()
-    more_effect = (effects[:, 1:] - effects[:, :1]).T.copy()
-    for start in range(0, len(grid), CHUNK):
-        part = grid[start : start + CHUNK, None]
-        best = np.zeros((len(part), costs.shape[0]))
-        means = [np.zeros(len(part))]
-        for saved, gained in zip(less_cost, more_effect, strict=True):
-            benefit = part * gained + saved
-            means.append(benefit.mean(axis=1))
-            np.maximum(best, benefit, out=best)
-        losses[start : start + CHUNK] = best.mean(axis=1)[:, None] - np.column_stack(means)
-    return np.maximum(losses, 0.0)
+    distance = np.abs(np.asarray(mean, dtype=np.float64))
+    spread = np.asarray(std_dev, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(spread > 0, distance / spread, np.inf)
+    density = np.exp(-0.5 * ratio**2) / np.sqrt(2 * np.pi)
+    return np.asarray(
+        np.where(spread > 0, spread * density - distance * ndtr(-ratio), 0.0), dtype=np.float64
+    )
 
 
 def _compute_normal(draws: StrategyDraws, thresholds: FloatArray) -> FloatArray:
-    from scipy import stats
-
     if draws.cost.shape[1] != 2 or draws.n_draws < 2:
         return np.full(len(thresholds), np.nan)
     cost = draws.cost[:, 0] - draws.cost[:, 1]
@@ -206,16 +221,16 @@ def _compute_normal(draws: StrategyDraws, thresholds: FloatArray) -> FloatArray:
     moments = np.cov(effect, cost)
     mean = thresholds * effect.mean() - cost.mean()
     variance = thresholds**2 * moments[0, 0] + moments[1, 1] - 2 * thresholds * moments[0, 1]
-    spread = np.sqrt(np.maximum(variance, 0.0))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(spread > 0, np.abs(mean) / spread, np.inf)
-    loss = spread * stats.norm.pdf(ratio) - np.abs(mean) * stats.norm.sf(ratio)
-    return np.asarray(np.where(spread > 0, loss, 0.0), dtype=np.float64)
+    return compute_unit_normal_loss(mean, np.sqrt(np.maximum(variance, 0.0)))
 
 
-def _discount_population(
+def discount_population(
     population: float | None, years: int | None, rate: float | None
 ) -> float | None:
+    """Return by how much a value per person is multiplied for everybody decided about.
+
+    None without a population; ``population x sum_t (1 + rate)^-t``, ``t = 0 … years - 1``.
+    """
     if population is None:
         return None
     if years is None or rate is None:

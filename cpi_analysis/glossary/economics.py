@@ -17,6 +17,8 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "status": GlossaryEntry("efficient, dominated or extendedly dominated", "text"),
     "evpi": GlossaryEntry("expected value of perfect information, GBP per person", "number"),
     "evpi_normal": GlossaryEntry("the same if net benefits differed normally", "number"),
+    "parameter": GlossaryEntry("uncertain quantity", "text"),
+    "evppi": GlossaryEntry("expected value of perfect information on it, GBP", "number"),
     "population_evpi": GlossaryEntry("the same over everybody decided about, GBP", "money"),
     "total_cost": GlossaryEntry("whole cost in GBP", "money"),
     "cost_in_period": GlossaryEntry("part of the cost that falls in the period, GBP", "money"),

@@ -47,6 +47,14 @@ FACTORIES: dict[str, Callable[[], Result]] = {
         useful_life_years=2.0,
         period_years=0.75,
     ),
+    "NetBenefitResult": lambda: economics.compute_net_benefit(
+        make_draws(), thresholds=[0.0, 20_000.0]
+    ),
+    "PartialInformationResult": lambda: economics.compute_partial_information(
+        make_draws(),
+        parameters=make_draws()[["draw", "delta_cost"]].rename(columns={"delta_cost": "price"}),
+        thresholds=[20_000.0],
+    ),
     "ValueOfInformationResult": lambda: economics.compute_value_of_information(
         make_draws(), thresholds=[0.0, 20_000.0]
     ),

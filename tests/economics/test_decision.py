@@ -285,6 +285,23 @@ def test_vaccine_of_bcea():
     assert icer == pytest.approx(expected["ICER"]["Status Quo"], rel=GOLDEN)
 
 
+def test_the_frontier_of_bcea_switches_at_the_ratio_not_on_its_grid():
+    """BCEA reports 20,100, the next of its grid; the means are equal at 20,097.59."""
+    data = pd.read_csv(reference_path("economics/bcea_vaccine.csv"))
+    draws = _strategies(
+        data[["c_status_quo", "c_vaccination"]].to_numpy(),
+        data[["e_status_quo", "e_vaccination"]].to_numpy(),
+        ["Status Quo", "Vaccination"],
+    )
+    result = compute_acceptability(draws, thresholds=[20_100])
+    assert result.switches["strategy"].tolist() == ["Status Quo", "Vaccination"]
+    assert result.switches["threshold"].tolist() == [0.0, pytest.approx(20097.5914781374, rel=1e-9)]
+    # BCEA before 2.4.8 drew .540 here, the largest probability, for the frontier's .460.
+    best = result.tidy().query("is_optimal")
+    assert best["probability"].tolist() == [pytest.approx(0.46, abs=1e-12)]
+    assert best["strategy"].tolist() == ["Vaccination"]
+
+
 def test_three_strategies_of_dampack():
     data = pd.read_csv(reference_path("economics/dampack_example_psa.csv.gz"))
     expected = reference_json("economics/dampack_example_psa_expected.json")
@@ -337,8 +354,8 @@ def test_the_curve_is_drawn_finely_with_the_thresholds_marked():
     axes = result.plot()
     assert axes.get_ylabel() == "Probability of being cost-effective"
     assert axes.get_xlim() == (0, 50_000)
-    # Two strategies and two marked thresholds.
-    assert len(axes.lines) == 4
+    # Two strategies, the frontier and two marked thresholds.
+    assert len(axes.lines) == 5
 
 
 def _find_line(axes, label):
