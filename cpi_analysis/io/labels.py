@@ -93,8 +93,8 @@ def decode_table(table: pd.DataFrame) -> pd.DataFrame:
 def clear(cells: pd.Series[Any], texts: Iterable[str]) -> pd.Series[Any]:
     """Return an encoded column in which cells with one of ``texts`` are missing."""
     categories = cells.cat.categories
-    found = categories[categories.isin(list(texts))]
-    return cells.cat.remove_categories(found) if len(found) else cells
+    found = [text for text in dict.fromkeys(texts) if text in categories]
+    return cells.cat.remove_categories(found) if found else cells
 
 
 class PlainTables(Mapping[str, pd.DataFrame]):

@@ -55,18 +55,19 @@ def read_csv_cells(content: bytes, *, file: str, separator: str = ",") -> Cells:
     content = _check_encoding(content, file=file)
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    content = content.rstrip(b"\n")
+    if content.endswith(b"\n\n"):
+        content = content.rstrip(b"\n")
     if not content or content.isspace():
         raise one_fault("CPI-E002", file, "the file holds only white space", "export it again")
-    _check_separator(content.split(b"\n", 1)[0].decode(), file=file, separator=separator)
+    _check_separator(_first_line(content), file=file, separator=separator)
     if b'"' in content:
         return read_quoted(content.decode(), file=file, separator=separator)
     return read_unquoted(content, file=file, separator=separator)
 
 
 def read_unquoted(content: bytes, *, file: str, separator: str) -> Cells:
-    """Read text that holds no quotation mark (lines end in a line feed, none at the end)."""
-    headings = tuple(content.split(b"\n", 1)[0].decode().split(separator))
+    """Read text that holds no quotation mark (lines end in a line feed, the last may not)."""
+    headings = tuple(_first_line(content).split(separator))
     check_headings(headings, file=file)
     columns = read_columns(content, n_columns=len(headings), separator=separator)
     if columns is None:
@@ -81,13 +82,18 @@ def read_unquoted(content: bytes, *, file: str, separator: str) -> Cells:
     )
 
 
+def _first_line(content: bytes) -> str:
+    end = content.find(b"\n")
+    return (content if end < 0 else content[:end]).decode()
+
+
 def _lines_from_second(rows: Sized) -> Counts:
     return np.arange(2, len(rows) + 2, dtype=np.int64)
 
 
 def _count_cells(content: bytes, separator: str) -> Counts:
     """Return the number of cells of each line after the header; a blank line has none."""
-    lines = content.split(b"\n")[1:]
+    lines = content.removesuffix(b"\n").split(b"\n")[1:]
     mark = separator.encode()
     counts = [line.count(mark) + 1 if line else 0 for line in lines]
     return np.array(counts, dtype=np.int64)

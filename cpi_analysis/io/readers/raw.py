@@ -82,8 +82,12 @@ def read_bytes(path: Path) -> bytes:
     try:
         _check_regular(path, os.stat(path))
         with path.open("rb") as stream:
-            _check_regular(path, os.fstat(stream.fileno()))
-            content = stream.read(LARGEST_FILE_BYTES + 1)
+            status = os.fstat(stream.fileno())
+            _check_regular(path, status)
+            content = stream.read(status.st_size + 1)
+            if len(content) > status.st_size:
+                # The file grows while it is read.
+                content += stream.read(LARGEST_FILE_BYTES + 1 - len(content))
     except OSError as error:
         reason = error.strerror or "it cannot be read"
         raise one_fault(

@@ -155,10 +155,12 @@ def find_repeated(table: pd.DataFrame, key: Sequence[str]) -> np.ndarray:
     complete = np.ones(len(table), dtype=bool)
     for name in key:
         codes, texts = split(table[name])
-        complete &= codes >= 0
+        if codes.min(initial=0) < 0:
+            complete &= codes >= 0
         n_numbers *= len(texts) + 1
         numbers *= len(texts) + 1
         numbers += codes
+        # The code of a missing cell is -1.
         numbers += 1
         if n_numbers > MOST_COUNTERS * (len(table) + 1):
             # Renumbered after each step the numbers stay small: no overflow with any key.
@@ -172,14 +174,14 @@ def find_repeated(table: pd.DataFrame, key: Sequence[str]) -> np.ndarray:
 
 
 @cache
-def _schema_without_required(name: str) -> pa.DataFrameSchema:
-    schema = table_schema(name)
-    return schema.update_columns({str(column): {"nullable": True} for column in schema.columns})
+def _schema_without_required(name: str, columns: tuple[str, ...]) -> pa.DataFrameSchema:
+    schema = table_schema(name).select_columns(list(columns))
+    return schema.update_columns({column: {"nullable": True} for column in columns})
 
 
 def _check_cells(table: pd.DataFrame, spec: TableSpec, maker: FaultMaker) -> list[Fault]:
     # Empty cells are reported already: pandera would list them one by one.
-    schema = _schema_without_required(spec.name).select_columns(list(table.columns))
+    schema = _schema_without_required(spec.name, tuple(table.columns))
     broken: list[Any] = []
     try:
         schema.validate(table, lazy=True, inplace=True)
