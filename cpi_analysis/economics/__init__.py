@@ -21,10 +21,12 @@ from cpi_analysis.economics.partial_information import (
     compute_partial_information,
 )
 from cpi_analysis.economics.ratio import IcerResult, compute_icer
+from cpi_analysis.economics.resampling_plan import build_resampling_plan
 from cpi_analysis.economics.value_of_information import (
     ValueOfInformationResult,
     compute_value_of_information,
 )
+from cpi_analysis.inference.resampling import ResamplingPlan
 
 __all__ = [
     "AcceptabilityResult",
@@ -39,8 +41,10 @@ __all__ = [
     "InterventionCostResult",
     "NetBenefitResult",
     "PartialInformationResult",
+    "ResamplingPlan",
     "ValueOfInformationResult",
     "build_economic_set",
+    "build_resampling_plan",
     "compute_acceptability",
     "compute_costs",
     "compute_eq5d_utility",

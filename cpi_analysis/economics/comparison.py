@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cpi_analysis.economics.checks import check_columns
+from cpi_analysis.economics.checks import check_choice, check_columns
+from cpi_analysis.economics.contrast_groups import name_groups
+from cpi_analysis.economics.design import build_covariate_design, build_design, note_levels
 from cpi_analysis.economics.outcome_checks import check_complete, check_numbers, check_outcomes_vary
-from cpi_analysis.economics.wording import phrase_list
 from cpi_analysis.errors import DataError, Fault, ModelError
+from cpi_analysis.inference.balance import Target
+from cpi_analysis.inference.input_checks import check_table
 
 FloatArray = NDArray[np.float64]
 Covariates = Sequence[str] | Mapping[str, Sequence[str]]
@@ -40,6 +44,8 @@ class Comparison:
     clusters
         Agency of each participant, coded from 0; each participant their own when there are
         no agencies.
+    units
+        Name of each agency; label of the row of each participant when there are none.
     strata
         Stratum of each agency.
     is_nested
@@ -50,6 +56,12 @@ class Comparison:
         Who was left out, and why.
     level_notes
         The level that the others of each covariate in text are compared with.
+    propensity_design
+        Intercept and covariates of the model of who is in the target group; None without one.
+    weighted_to
+        Whom the weighted groups stand for.
+    is_change
+        The outcomes are changes from baseline: a difference in differences.
     """
 
     target: str
@@ -60,11 +72,20 @@ class Comparison:
     cost_design: FloatArray
     effect_design: FloatArray
     clusters: NDArray[np.int64]
+    units: tuple[object, ...]
     strata: NDArray[np.int64]
     is_nested: bool
     is_clustered: bool
     notes: tuple[str, ...]
     level_notes: tuple[str, ...] = ()
+    propensity_design: FloatArray | None = None
+    weighted_to: Target | None = None
+    is_change: bool = False
+
+    @property
+    def equations(self) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
+        """Design and outcome of the cost equation and of the effect equation."""
+        return (self.cost_design, self.cost), (self.effect_design, self.effect)
 
     @property
     def n_mixed(self) -> int:
@@ -83,6 +104,26 @@ class Comparison:
         return int(self.cost.size)
 
 
+class ComparisonSettings(NamedTuple):
+    """How groups that were not randomised are made comparable, and who is compared.
+
+    Parameters
+    ----------
+    target, reference
+        Values of the column of groups; a list makes one group of several.
+    propensity_covariates, weighted_to
+        Columns of the model of who is in the target group, and whom the weights stand for.
+    change_from
+        Baseline columns of cost and effect that are subtracted.
+    """
+
+    target: object = None
+    reference: object = None
+    propensity_covariates: Sequence[str] = ()
+    weighted_to: Target | None = None
+    change_from: Mapping[str, str] | None = None
+
+
 def build_comparison(
     data: pd.DataFrame,
     *,
@@ -91,41 +132,97 @@ def build_comparison(
     arm: str,
     cluster: str | None,
     covariates: Covariates,
-    target: object = None,
-    reference: object = None,
+    settings: ComparisonSettings | None = None,
 ) -> Comparison:
     """Check the table, keep participants with complete data, and return arrays."""
+    settings = settings or ComparisonSettings()
+    if not isinstance(data, pd.DataFrame):
+        check_table(data, "data")
     by_equation = split_covariates(covariates)
-    used = [cost, effect, arm, *([cluster] if cluster else [])]
-    used += [name for names in by_equation.values() for name in names]
-    used = list(dict.fromkeys(used))
+    baselines = check_settings(settings)
+    keys = [arm, *([cluster] if cluster else [])]
+    used = [cost, effect, *keys, *by_equation["cost"], *by_equation["effect"]]
+    used = list(dict.fromkeys([*used, *settings.propensity_covariates, *baselines.values()]))
     check_columns(data, used, table="data")
-    check_complete(data, [arm, *([cluster] if cluster else [])])
-    check_numbers(data, used, cost=cost, effect=effect)
-    target, reference = _name_groups(data[arm], arm=arm, target=target, reference=reference)
-    is_compared = data[arm].isin([target, reference])
+    check_complete(data, keys)
+    check_numbers(
+        data,
+        used,
+        costs=[cost, *_find(baselines, "cost")],
+        effects=[effect, *_find(baselines, "effect")],
+    )
+    groups = name_groups(data[arm], arm=arm, target=settings.target, reference=settings.reference)
+    is_compared = data[arm].isin([*groups.targets, *groups.references])
     notes = _note_not_compared(~is_compared)
     data = data.loc[is_compared, used]
     complete = data.dropna()
     notes += _note_left_out(data, arm=arm)
-    is_target = np.asarray(complete[arm] == target, dtype=np.float64)
+    is_target = np.asarray(complete[arm].isin(groups.targets), dtype=np.float64)
     _check_groups(is_target, complete, cost=cost, effect=effect)
-    codes, strata, is_nested = _code_clusters(complete, is_target, arm=arm, cluster=cluster)
+    labels = np.where(is_target == 1, groups.target, groups.reference)
+    codes, units, strata, is_nested = _code_clusters(complete, is_target, labels, cluster)
     return Comparison(
-        target=_label(target, arm),
-        reference=_label(reference, arm),
+        target=groups.target,
+        reference=groups.reference,
         is_target=is_target,
-        cost=complete[cost].to_numpy(dtype=float),
-        effect=complete[effect].to_numpy(dtype=float),
-        cost_design=_build_design(complete, is_target, by_equation["cost"]),
-        effect_design=_build_design(complete, is_target, by_equation["effect"]),
+        cost=_subtract(complete, cost, baselines.get("cost")),
+        effect=_subtract(complete, effect, baselines.get("effect")),
+        cost_design=build_design(complete, is_target, by_equation["cost"]),
+        effect_design=build_design(complete, is_target, by_equation["effect"]),
         clusters=codes,
+        units=units,
         strata=strata,
         is_nested=is_nested,
         is_clustered=cluster is not None,
         notes=notes,
-        level_notes=_note_levels(complete, [*by_equation["cost"], *by_equation["effect"]]),
+        level_notes=note_levels(
+            complete,
+            [*by_equation["cost"], *by_equation["effect"], *settings.propensity_covariates],
+        ),
+        propensity_design=build_covariate_design(complete, settings.propensity_covariates)
+        if settings.weighted_to
+        else None,
+        weighted_to=settings.weighted_to,
+        is_change=bool(baselines),
     )
+
+
+def check_settings(settings: ComparisonSettings) -> dict[str, str]:
+    """Raise when the settings contradict each other; return the baseline of each outcome."""
+    if settings.weighted_to is not None:
+        check_choice(settings.weighted_to, argument="weighted_to", allowed=get_args(Target))
+    covariates = settings.propensity_covariates
+    if isinstance(covariates, str) or bool(covariates) != (settings.weighted_to is not None):
+        raise DataError(
+            Fault(
+                code="CPI-E047",
+                column="propensity_covariates, weighted_to",
+                rule="weights need a list of covariates, and a choice of whom they stand for",
+                cure='give both: propensity_covariates=["age_years"], weighted_to="overlap"',
+                allowed=", ".join(get_args(Target)),
+            )
+        )
+    baselines = dict(settings.change_from or {})
+    if set(baselines) - set(_EQUATIONS):
+        raise DataError(
+            Fault(
+                code="CPI-E045",
+                column="change_from",
+                rule="a difference in differences names the baseline of cost, of effect, or both",
+                cure='give {"cost": "baseline_cost", "effect": "baseline_utility"}',
+                allowed="a mapping with the keys cost and effect",
+            )
+        )
+    return baselines
+
+
+def _find(baselines: Mapping[str, str], outcome: str) -> list[str]:
+    return [baselines[outcome]] if outcome in baselines else []
+
+
+def _subtract(data: pd.DataFrame, outcome: str, baseline: str | None) -> FloatArray:
+    values = data[outcome].to_numpy(dtype=float)
+    return values if baseline is None else values - data[baseline].to_numpy(dtype=float)
 
 
 def split_covariates(covariates: Covariates) -> dict[str, tuple[str, ...]]:
@@ -146,36 +243,6 @@ def _fault_covariates() -> Fault:
         rule="covariates are a list of columns for both equations, or one list for each",
         cure='give ["age_years"] or {"cost": ["baseline_cost"], "effect": ["baseline_effect"]}',
         allowed="list, or mapping with the keys cost and effect",
-    )
-
-
-def _name_groups(
-    values: pd.Series, *, arm: str, target: object, reference: object
-) -> tuple[object, object]:
-    found = list(values.unique())
-    if target is not None and reference is not None:
-        absent = [group for group in (target, reference) if group not in found]
-        if target == reference or absent:
-            raise DataError(_fault_groups(arm, "E045" if target == reference else "E038"))
-        return target, reference
-    if target is None and reference is None and {0, 1} == set(found):
-        return (True, False) if values.dtype == bool else (1, 0)
-    code = "E038" if len(found) < 2 else "E047"
-    raise DataError(_fault_groups(arm, code))
-
-
-def _label(group: object, arm: str) -> str:
-    return group if isinstance(group, str) else f"{arm} {group}"
-
-
-def _fault_groups(arm: str, code: str) -> Fault:
-    return Fault(
-        code=f"CPI-{code}",
-        table="data",
-        column=arm,
-        rule="two groups are compared, target minus reference, and both must have participants",
-        cure="name them with target= and reference=, or give a column of 1 (target) and 0 "
-        "(reference): which is which is never guessed",
     )
 
 
@@ -203,15 +270,6 @@ def _note_left_out(data: pd.DataFrame, *, arm: str) -> tuple[str, ...]:
     )
 
 
-def _note_levels(data: pd.DataFrame, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(
-        f"{name}: the other levels are compared with {data[name].astype(str).min()!r}, the first "
-        "in the alphabet."
-        for name in dict.fromkeys(names)
-        if not pd.api.types.is_numeric_dtype(data[name])
-    )
-
-
 def _check_groups(is_target: FloatArray, data: pd.DataFrame, *, cost: str, effect: str) -> None:
     if is_target.size == 0 or is_target.min() == is_target.max():
         raise DataError(
@@ -227,13 +285,14 @@ def _check_groups(is_target: FloatArray, data: pd.DataFrame, *, cost: str, effec
 
 
 def _code_clusters(
-    data: pd.DataFrame, is_target: FloatArray, *, arm: str, cluster: str | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64], bool]:
+    data: pd.DataFrame, is_target: FloatArray, labels: NDArray[np.str_], cluster: str | None
+) -> tuple[NDArray[np.int64], tuple[object, ...], NDArray[np.int64], bool]:
     # Groups are numbered by their label, so that swapping target and reference draws the
     # same replicates and turns every sign exactly.
-    _, group = np.unique(data[arm].astype(str).to_numpy(dtype=object), return_inverse=True)
+    _, group = np.unique(labels, return_inverse=True)
+    group = group.astype(np.int64)
     if cluster is None:
-        return np.arange(len(data), dtype=np.int64), group.astype(np.int64), True
+        return np.arange(len(data), dtype=np.int64), tuple(data.index), group, True
     names, codes = np.unique(data[cluster].to_numpy(), return_inverse=True)
     has_target = np.bincount(codes, weights=is_target, minlength=names.size) > 0
     has_reference = np.bincount(codes, weights=1 - is_target, minlength=names.size) > 0
@@ -242,7 +301,7 @@ def _code_clusters(
     strata = np.zeros(names.size, dtype=np.int64)
     if is_nested:
         strata[codes] = group
-    return codes.astype(np.int64), strata, is_nested
+    return codes.astype(np.int64), tuple(names.tolist()), strata, is_nested
 
 
 def _check_agencies(n_target: int, n_reference: int) -> None:
@@ -254,48 +313,5 @@ def _check_agencies(n_target: int, n_reference: int) -> None:
                 "agencies with complete data: each needs two or more",
                 cure="one agency cannot show how agencies differ; compare groups with more "
                 "agencies, or describe the costs without an interval",
-            )
-        )
-
-
-def _build_design(
-    data: pd.DataFrame, is_target: FloatArray, covariates: Sequence[str]
-) -> FloatArray:
-    columns = [np.ones(len(data)), is_target]
-    names = ["intercept", "group"]
-    for covariate in covariates:
-        columns += _encode(data[covariate])
-        # Levels are values of participants: an error names the covariate only.
-        names.append(covariate)
-    design = np.column_stack(columns)
-    _check_rank(design, names)
-    return design
-
-
-def _encode(values: pd.Series) -> list[FloatArray]:
-    if not pd.api.types.is_numeric_dtype(values):
-        dummies = pd.get_dummies(values.astype(str), drop_first=True, dtype=float)
-        return list(dummies.to_numpy().T)
-    numbers = values.to_numpy(dtype=float)
-    # The coefficient of the group does not change; cross-products keep their precision.
-    spread = numbers.std()
-    return [(numbers - numbers.mean()) / (spread if spread > 0 else 1.0)]
-
-
-def _check_rank(design: FloatArray, names: Sequence[str]) -> None:
-    if design.shape[0] <= design.shape[1]:
-        raise ModelError(
-            Fault(
-                code="CPI-M001",
-                rule=f"{design.shape[0]} participants cannot carry {design.shape[1]} coefficients",
-                cure="leave out covariates",
-            )
-        )
-    if np.linalg.matrix_rank(design) < design.shape[1]:
-        raise ModelError(
-            Fault(
-                code="CPI-M002",
-                rule=f"the columns {phrase_list(names)} are collinear, or one of them is constant",
-                cure="leave out covariates that repeat the group or each other",
             )
         )

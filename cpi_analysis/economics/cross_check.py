@@ -9,7 +9,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cpi_analysis.economics.comparison import GROUP_COLUMN, Covariates, build_comparison
+from cpi_analysis.economics.comparison import (
+    GROUP_COLUMN,
+    ComparisonSettings,
+    Covariates,
+    build_comparison,
+)
 from cpi_analysis.economics.wording import name_effect, phrase_interval, phrase_money
 from cpi_analysis.inference.input_checks import check_confidence_level
 from cpi_analysis.inference.kenward_roger import adjust_kenward_roger
@@ -113,8 +118,7 @@ def fit_incremental_models(
         arm=arm,
         cluster=cluster,
         covariates=covariates,
-        target=target,
-        reference=reference,
+        settings=ComparisonSettings(target=target, reference=reference),
     )
     effect_label = effect_label or name_effect(effect)
     rows, notes = [], [*comparison.notes, *comparison.level_notes]

@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
-from cpi_analysis.economics.checks import (
-    check_replicates,
-    check_thresholds,
-)
 from cpi_analysis.economics.comparison import (
-    GROUP_COLUMN,
     Comparison,
+    ComparisonSettings,
     Covariates,
     build_comparison,
 )
-from cpi_analysis.economics.incremental_notes import describe_method, remark_comparison
+from cpi_analysis.economics.estimation import tabulate
+from cpi_analysis.economics.incremental_notes import WEIGHTED_TO
 from cpi_analysis.economics.incremental_result import IncrementalResult
-from cpi_analysis.economics.wording import name_effect
-from cpi_analysis.errors import DataError, Fault
-from cpi_analysis.inference.input_checks import check_confidence_level
-from cpi_analysis.inference.resampling import ResamplingPlan, build_rao_wu_plan
-from cpi_analysis.inference.weighted_regression import (
-    compute_cluster_products,
-    find_solvable,
-    solve_replicates,
+from cpi_analysis.economics.incremental_settings import (
+    IGNORED_NOTE,
+    IncrementalSettings,
+    check_clusters,
+    check_incremental_settings,
 )
+from cpi_analysis.economics.resampled_methods import estimate_by_resampling
+from cpi_analysis.economics.wording import name_effect
+from cpi_analysis.inference.balance import Target
+from cpi_analysis.inference.resampling import ResamplingPlan
 
 FloatArray = NDArray[np.float64]
-
-#: Methods of :func:`estimate_incremental`.
-METHODS = ("rao_wu",)
-
-#: Replicates unless asked otherwise: the Monte Carlo error of a standard error is then 0.7%.
-DEFAULT_REPLICATES = 10_000
 
 
 def estimate_incremental(
@@ -50,14 +41,20 @@ def estimate_incremental(
     cluster: str | None,
     covariates: Covariates = (),
     method: str = "rao_wu",
-    replicates: int = DEFAULT_REPLICATES,
+    replicates: int | None = None,
     seed: int | None = None,
+    plan: ResamplingPlan | None = None,
+    workers: int | None = None,
     thresholds: Sequence[float] = (),
     headline_threshold: float | None = None,
     confidence_level: float = 0.95,
     target: object = None,
     reference: object = None,
     effect_label: str | None = None,
+    propensity_covariates: Sequence[str] = (),
+    weighted_to: Target | None = None,
+    change_from: Mapping[str, str] | None = None,
+    ignore_clusters: bool = False,
 ) -> IncrementalResult:
     """Estimate the differences in mean cost and mean effect, and the incremental net benefit.
 
@@ -81,11 +78,19 @@ def estimate_incremental(
     covariates
         Columns for both equations, or ``{"cost": [...], "effect": [...]}``.
     method
-        ``"rao_wu"``: K − 1 agencies of each stratum drawn with replacement.
+        ``"rao_wu"`` (default): K − 1 agencies of each stratum drawn with replacement;
+        ``"bayesian"``: Dirichlet weights of agencies; ``"two_stage"``: agencies with shrunken
+        means, then residuals of people; ``"people"``: participants, stratified.
     replicates
-        Number of replicates, 100 or more; 10,000 for a report.
+        Number of replicates, 100 or more; 10,000 when not given.
     seed
-        Seed of the random numbers; required.
+        Seed of the random numbers; required without a plan.
+    plan
+        From :func:`build_resampling_plan`, in place of ``replicates`` and ``seed``: every
+        analysis that is given the same plan uses the same replicates.
+    workers
+        Number of processes, −1 for all cores; the numbers do not depend on it. None: this
+        process, or the backend of a surrounding ``joblib.parallel_config``.
     thresholds
         Willingness to pay for one unit of effect, in GBP, increasing: one row ``inb`` each.
     headline_threshold
@@ -93,9 +98,20 @@ def estimate_incremental(
     confidence_level
         Level of the intervals.
     target, reference
-        The values of ``arm`` that are compared, target minus reference.
+        The values of ``arm`` that are compared, target minus reference; a list makes one
+        group of several values.
     effect_label
         What to call one unit of the effect; its column in words when not given.
+    propensity_covariates, weighted_to
+        For groups that were not randomised: columns of a logistic model of who is in the
+        target group, and whom the weighted groups stand for: ``"everybody"`` (inverse
+        probability), ``"target"``, or ``"overlap"``. The model is fitted anew in every
+        replicate.
+    change_from
+        For a difference in differences: ``{"cost": "cost_before", "effect": "utility_before"}``
+        subtracts the baseline from the outcome of each person.
+    ignore_clusters
+        Lets ``method="people"`` treat people of one agency as independent.
 
     Returns
     -------
@@ -113,14 +129,20 @@ def estimate_incremental(
     Notes
     -----
     Cost and effect have an ordinary least-squares equation each; INB(λ) = λ ΔE − ΔC. Standard
-    errors are standard deviations over the Rao-Wu replicates, which draw cost and effect
-    together; intervals are estimate ± t × standard error with (agencies − 2) degrees of
-    freedom. When each agency belongs to one group the groups are the strata; when groups are
-    compared within agencies there is one stratum of all agencies.
+    errors are standard deviations over the replicates, which draw cost and effect together;
+    intervals are estimate ± t × standard error with (agencies − 2) degrees of freedom. When
+    each agency belongs to one group the groups are the strata; when groups are compared within
+    agencies there is one stratum of all agencies. With six or seven agencies an arm
+    ``"people"`` has intervals that are much too short; ``"rao_wu"`` holds its level
+    (``docs/studies/economics_coverage.md``).
 
     References
     ----------
     Rao JNK, Wu CFJ, Yue K (1992). Survey Methodology 18:209-217.
+    Rubin DB (1981). The Annals of Statistics 9:130-134.
+    Gomes M, Ng ES, Grieve R, Nixon R, Carpenter J, Thompson SG (2012). Medical Decision Making
+    32:350-361.
+    Li F, Morgan KL, Zaslavsky AM (2018). Journal of the American Statistical Association 113.
     Stinnett AA, Mullahy J (1998). Medical Decision Making 18(2 Suppl):S68-S80.
 
     Examples
@@ -139,153 +161,93 @@ def estimate_incremental(
     >>> result.tidy()["estimate"].round(3).tolist()
     [200.0, 0.1, 1800.0]
     """
-    _check_settings(method, seed, thresholds, headline_threshold, confidence_level)
-    check_replicates(replicates)
-    effect_label = effect_label or name_effect(effect)
+    settings = check_incremental_settings(
+        method=method,
+        replicates=replicates,
+        seed=seed,
+        plan=plan,
+        workers=workers,
+        thresholds=thresholds,
+        headline_threshold=headline_threshold,
+        confidence_level=confidence_level,
+        is_weighted=weighted_to is not None,
+    )
     comparison = build_comparison(
         data,
         cost=cost,
         effect=effect,
         arm=arm,
-        cluster=cluster,
+        cluster=check_clusters(method, cluster, ignore_clusters=ignore_clusters),
         covariates=covariates,
-        target=target,
-        reference=reference,
+        settings=ComparisonSettings(
+            target=target,
+            reference=reference,
+            propensity_covariates=propensity_covariates,
+            weighted_to=weighted_to,
+            change_from=change_from,
+        ),
     )
-    plan, deltas = _resample(comparison, replicates=replicates, seed=seed)
-    point = _fit(comparison)
-    df = float(comparison.n_clusters - 2)
-    estimates = _tabulate(point, deltas, thresholds, df=df, confidence_level=confidence_level)
-    units = ["GBP", effect_label, *["GBP"] * len(thresholds)]
-    estimates.insert(2, "unit", units)
-    if headline_threshold is None and len(thresholds) == 1:
-        headline_threshold = float(thresholds[0])
+    label = effect_label or name_effect(effect)
+    result = _estimate(comparison, settings, label, plan=plan, workers=workers)
+    if not ignore_clusters or cluster is None:
+        return result
+    return replace(result, notes=(*result.notes, IGNORED_NOTE))
+
+
+def _estimate(
+    comparison: Comparison,
+    settings: IncrementalSettings,
+    effect_label: str,
+    *,
+    plan: ResamplingPlan | None,
+    workers: int | None,
+) -> IncrementalResult:
+    found = estimate_by_resampling(
+        comparison,
+        method=settings.method,
+        plan=plan,
+        replicates=settings.replicates,
+        seed=settings.seed,
+        workers=workers,
+        effect_label=effect_label,
+    )
+    thresholds = settings.thresholds
+    estimates = tabulate(found, thresholds, confidence_level=settings.confidence_level)
+    estimates.insert(2, "unit", ["GBP", effect_label, *["GBP"] * len(thresholds)])
     return IncrementalResult(
         estimates=estimates,
         n_participants=comparison.n_participants,
         n_agencies=comparison.n_clusters if comparison.is_clustered else None,
-        method=describe_method(comparison, replicates),
-        seed=seed,
-        confidence_level=confidence_level,
-        estimand=(
-            f"difference in mean cost and mean {effect_label} per participant, "
-            f"{comparison.target} minus {comparison.reference}, at equal values of the "
-            "covariates, in participants with complete data"
-        ),
-        notes=(*comparison.notes, *remark_comparison(comparison, plan, effect_label)),
-        draws=_frame_draws(deltas, comparison, effect_label),
+        method=found.method,
+        seed=settings.seed,
+        confidence_level=settings.confidence_level,
+        estimand=_phrase_estimand(comparison, effect_label),
+        notes=(*comparison.notes, *found.notes),
+        draws=_frame_draws(found.draws, comparison, effect_label),
         target=comparison.target,
         reference=comparison.reference,
         effect_label=effect_label,
-        replicates=int(replicates),
-        df=df,
-        thresholds=tuple(float(threshold) for threshold in thresholds),
-        headline_threshold=headline_threshold,
-        probability=_share_positive(deltas, headline_threshold),
+        replicates=settings.replicates,
+        df=float(estimates["df"][0]),
+        thresholds=thresholds,
+        headline_threshold=settings.headline_threshold,
+        probability=_share_positive(found.draws, settings.headline_threshold),
+        influence=found.influence,
+        fewest_units=int(np.unique(comparison.strata, return_counts=True)[1].min()),
     )
 
 
-def _check_settings(
-    method: str,
-    seed: int | None,
-    thresholds: Sequence[float],
-    headline_threshold: float | None,
-    confidence_level: float,
-) -> None:
-    if method not in METHODS:
-        raise DataError(
-            Fault(
-                code="CPI-E045",
-                column="method",
-                rule="the method is not available yet",
-                cure="use a method that is",
-                allowed=", ".join(METHODS),
-            )
-        )
-    if seed is None:
-        raise DataError(
-            Fault(
-                code="CPI-E047",
-                column="seed",
-                rule="random numbers need a seed, so that the result can be made again",
-                cure="give seed=, for example seed=1",
-            )
-        )
-    check_confidence_level(confidence_level)
-    check_thresholds(thresholds)
-    if headline_threshold is not None and headline_threshold not in thresholds:
-        raise DataError(
-            Fault(
-                code="CPI-E045",
-                column="headline_threshold",
-                rule="the headline threshold must be one of the thresholds",
-                cure="add it to thresholds",
-            )
-        )
-
-
-def _fit(comparison: Comparison) -> FloatArray:
-    pairs = (
-        (comparison.cost_design, comparison.cost),
-        (comparison.effect_design, comparison.effect),
+def _phrase_estimand(comparison: Comparison, effect_label: str) -> str:
+    among = (
+        "participants with complete data"
+        if comparison.weighted_to is None
+        else f"{WEIGHTED_TO[comparison.weighted_to]}, of those with complete data"
     )
-    return np.array(
-        [np.linalg.lstsq(design, values, rcond=None)[0][GROUP_COLUMN] for design, values in pairs]
-    )
-
-
-def _resample(
-    comparison: Comparison, *, replicates: int, seed: int | None
-) -> tuple[ResamplingPlan, FloatArray]:
-    multiply = partial(
-        compute_cluster_products,
-        clusters=comparison.clusters,
-        n_clusters=comparison.n_clusters,
-    )
-    products = (
-        multiply(comparison.cost_design, comparison.cost),
-        multiply(comparison.effect_design, comparison.effect),
-    )
-    plan = build_rao_wu_plan(
-        comparison.strata,
-        replicates=replicates,
-        seed=-1 if seed is None else seed,
-        is_usable=lambda counts: (
-            find_solvable(products[0].gram, counts) & find_solvable(products[1].gram, counts)
-        ),
-    )
-    weights = plan.weights
-    return plan, np.column_stack(
-        [solve_replicates(part, weights)[:, GROUP_COLUMN] for part in products]
-    )
-
-
-def _tabulate(
-    point: FloatArray,
-    deltas: FloatArray,
-    thresholds: Sequence[float],
-    *,
-    df: float,
-    confidence_level: float,
-) -> pd.DataFrame:
-    # Rows are linear in (ΔC, ΔE): (1, 0), (0, 1), and (−1, λ) for the net benefit.
-    loadings = np.array([[1.0, 0.0], [0.0, 1.0], *([-1.0, level] for level in thresholds)])
-    estimate = loadings @ point
-    std_error = (deltas @ loadings.T).std(axis=0, ddof=1)
-    margin = stats.t.ppf((1 + confidence_level) / 2, df) * std_error
-    statistic = estimate / std_error
-    return pd.DataFrame(
-        {
-            "quantity": ["delta_cost", "delta_effect", *["inb"] * len(thresholds)],
-            "threshold": [np.nan, np.nan, *map(float, thresholds)],
-            "estimate": estimate,
-            "std_error": std_error,
-            "df": df,
-            "statistic": statistic,
-            "p_value": 2 * stats.t.sf(np.abs(statistic), df),
-            "conf_low": estimate - margin,
-            "conf_high": estimate + margin,
-        }
+    what = "difference in the change from baseline of" if comparison.is_change else "difference in"
+    return (
+        f"{what} mean cost and mean {effect_label} per participant, "
+        f"{comparison.target} minus {comparison.reference}, at equal values of the "
+        f"covariates, in {among}"
     )
 
 

@@ -41,6 +41,11 @@ class IncrementalResult(Result):
         Threshold of the summary sentence; None when the analysis names none.
     probability
         Share of draws with a positive net benefit at the headline threshold.
+    influence
+        Jackknife influence of each agency (participant, when there are no agencies) on the two
+        differences, shape (units, 2); None when the method has none.
+    fewest_units
+        Agencies, or participants, of the stratum that has fewest.
     """
 
     title: ClassVar[str] = "Incremental cost and effect"
@@ -54,6 +59,8 @@ class IncrementalResult(Result):
     thresholds: tuple[float, ...] = ()
     headline_threshold: float | None = None
     probability: float | None = None
+    influence: FloatArray | None = None
+    fewest_units: int | None = None
 
     @property
     def covariance(self) -> FloatArray:

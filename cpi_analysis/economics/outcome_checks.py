@@ -29,12 +29,18 @@ def check_complete(data: pd.DataFrame, columns: Sequence[str]) -> None:
         raise DataError(faults)
 
 
-def check_numbers(data: pd.DataFrame, columns: Sequence[str], *, cost: str, effect: str) -> None:
+def check_numbers(
+    data: pd.DataFrame,
+    columns: Sequence[str],
+    *,
+    costs: Sequence[str],
+    effects: Sequence[str],
+) -> None:
     """Raise when an outcome is not a number, a value is not finite, or a cost is negative."""
     faults = []
     for column in columns:
         if not pd.api.types.is_numeric_dtype(data[column]):
-            if column in (cost, effect):
+            if column in (*costs, *effects):
                 faults.append(
                     Fault(
                         code="CPI-E020",
@@ -48,7 +54,7 @@ def check_numbers(data: pd.DataFrame, columns: Sequence[str], *, cost: str, effe
         values = data[column].to_numpy(dtype=float, na_value=np.nan)
         if np.isinf(values).any():
             faults.append(_fault_infinite(column, find_rows(np.isinf(values))))
-        if column == cost and (values < 0).any():
+        if column in costs and (values < 0).any():
             faults.append(
                 Fault(
                     code="CPI-E024",

@@ -1,9 +1,10 @@
-"""Plans for resampling clusters: how often each cluster is drawn in each replicate."""
+"""One plan of resampling: seed, design and number of replicates say which units are drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,103 +14,152 @@ from cpi_analysis.inference.input_checks import check_resampling
 
 FloatArray = NDArray[np.float64]
 CountArray = NDArray[np.int32]
-Usable = Callable[[CountArray], NDArray[np.bool_]]
+Scheme = Literal["rao_wu", "dirichlet", "with_replacement"]
 
-#: Replicates drawn from one random stream. Fixed: with it the first thousand replicates are
-#: the same whether one thousand or one million are asked for.
+#: Replicates drawn from one random stream, and computed in one pass. Fixed: with it the first
+#: thousand replicates are the same whether one thousand or one million are asked for, and no
+#: number depends on how the blocks are shared out among processes.
 BLOCK_SIZE = 1024
-
-#: Above this share of replicates that had to be drawn again, the conditional distribution is
-#: no longer close to the one that the method needs, and the plan is refused.
-MAXIMUM_REDRAWN_SHARE = 0.05
 
 #: With fewer replicates an analysis is refused: the error of a standard error is then above 7%.
 MINIMUM_REPLICATES = 100
 
-_MAXIMUM_ATTEMPTS = 1000
+#: Fewest units of a stratum that a scheme can draw from.
+FEWEST_UNITS: dict[Scheme, int] = {"rao_wu": 2, "dirichlet": 3, "with_replacement": 2}
+
+_SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ResamplingPlan:
-    """How often each cluster is drawn in each replicate.
+    """Seed, design and number of replicates of a resampling.
 
-    One plan serves every outcome, perspective and scenario, so that differences between them
-    are paired.
+    One plan serves every outcome, perspective, scenario and subgroup: replicate r draws the
+    same units in all of them, so that differences between them are paired. Nothing is stored
+    but the design; a block of replicates is drawn from its own random stream when it is needed.
 
     Parameters
     ----------
-    counts
-        Times drawn, shape (replicates, clusters).
     strata
-        Stratum of each cluster, coded 0, 1, …
-    scale
-        What a count is multiplied with to give the weight of each cluster.
-    seed
-        Seed of the random numbers.
-    n_redrawn
-        Replicates that had to be drawn again because nothing could be estimated from them.
-    """
-
-    counts: CountArray
-    strata: NDArray[np.int64]
-    scale: FloatArray
-    seed: int
-    n_redrawn: int = 0
-
-    @property
-    def weights(self) -> FloatArray:
-        """Weight of each cluster in each replicate, shape (replicates, clusters)."""
-        return self.counts * self.scale
-
-    @property
-    def replicates(self) -> int:
-        """Number of replicates."""
-        return int(self.counts.shape[0])
-
-    @property
-    def n_clusters(self) -> int:
-        """Number of clusters."""
-        return int(self.counts.shape[1])
-
-
-def build_rao_wu_plan(
-    strata_of_clusters: NDArray[np.integer],
-    *,
-    replicates: int,
-    seed: int,
-    is_usable: Usable | None = None,
-) -> ResamplingPlan:
-    """Draw K − 1 of the K clusters of each stratum, with replacement, in every replicate.
-
-    Parameters
-    ----------
-    strata_of_clusters
-        Stratum of each cluster: one integer per cluster.
+        Stratum of each unit, coded 0, 1, …; units are drawn within strata.
     replicates
         Number of replicates.
     seed
         Seed of the random numbers.
-    is_usable
-        Given counts (rows × clusters), says from which rows the statistic can be estimated.
-        The others are drawn again from a stream of their own, and counted.
+    units
+        Names of the units (agencies, or participants), in the order of ``strata``.
+    is_clustered
+        The units are agencies, not participants.
+    """
 
-    Returns
-    -------
-    ResamplingPlan
+    strata: NDArray[np.int64]
+    replicates: int
+    seed: int
+    units: tuple[object, ...] = ()
+    is_clustered: bool = True
+
+    @property
+    def n_units(self) -> int:
+        """Number of units."""
+        return int(self.strata.size)
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks of :data:`BLOCK_SIZE` replicates."""
+        return -(-self.replicates // BLOCK_SIZE)
+
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """Number of units of each stratum."""
+        return np.bincount(self.strata)
+
+    @property
+    def scale(self) -> FloatArray:
+        """What a Rao-Wu count is multiplied with to give the weight of each unit."""
+        return np.asarray((self.sizes / (self.sizes - 1))[self.strata], dtype=np.float64)
+
+    @property
+    def counts(self) -> CountArray:
+        """How often each unit is drawn in each Rao-Wu replicate, shape (replicates, units)."""
+        blocks = [_draw_counts(self, spare=1, stream=(block,)) for block in range(self.n_blocks)]
+        return np.concatenate(blocks)[: self.replicates]
+
+    def draw_weights(self, scheme: Scheme, block: int, attempt: int = 0) -> FloatArray:
+        """Return the weight of each unit in each replicate of one block.
+
+        Parameters
+        ----------
+        scheme
+            ``"rao_wu"``: K − 1 of K units with replacement, times K/(K − 1);
+            ``"dirichlet"``: K times a symmetric Dirichlet vector with concentration (K − 2)/K;
+            ``"with_replacement"``: K of K units.
+        block, attempt
+            Which block, and which of its streams: attempts after the first replace replicates
+            that could not be estimated.
+
+        Returns
+        -------
+        ndarray of shape (BLOCK_SIZE, units)
+
+        Notes
+        -----
+        Under the first two schemes a weight has mean 1 and variance 1, so that the variance of
+        a linear statistic over the replicates is unbiased; under the third it falls short by
+        the factor (K − 1)/K. Rubin's Bayesian bootstrap has concentration 1 and a variance of
+        (K − 1)/(K + 1): the concentration here is the one that makes it 1.
+        """
+        if scheme == "dirichlet":
+            return _draw_dirichlet(self, self.make_generator(scheme, block, attempt))
+        if scheme == "rao_wu":
+            # The streams of this scheme came first, and keep their keys.
+            first = (block, attempt) if attempt else (block,)
+            return _draw_counts(self, spare=1, stream=first) * self.scale
+        later = (_SCHEMES.index(scheme), block, attempt)
+        return _draw_counts(self, spare=0, stream=later).astype(np.float64)
+
+    def make_generator(
+        self, scheme: Scheme | Literal["two_stage"], block: int, attempt: int
+    ) -> np.random.Generator:
+        """Return the generator of one block of a scheme."""
+        number = _SCHEMES.index(scheme) if scheme in _SCHEMES else len(_SCHEMES)
+        return _make_generator(self.seed, (number, block, attempt))
+
+
+def build_plan(
+    strata_of_units: NDArray[np.integer],
+    *,
+    replicates: int,
+    seed: int,
+    units: tuple[object, ...] = (),
+    is_clustered: bool = True,
+) -> ResamplingPlan:
+    """Return a plan for units in strata.
+
+    Parameters
+    ----------
+    strata_of_units
+        Stratum of each unit: one integer per unit.
+    replicates
+        Number of replicates.
+    seed
+        Seed of the random numbers.
+    units
+        Names of the units.
+    is_clustered
+        The units are agencies, not participants.
 
     Raises
     ------
     DataError
         When replicates or seed cannot be used.
     ModelError
-        When a stratum has one cluster, or when more than
-        :data:`MAXIMUM_REDRAWN_SHARE` of the replicates had to be drawn again.
+        CPI-M001 when a stratum has one unit.
 
     Notes
     -----
-    A cluster of a stratum with K clusters that is drawn c times weighs c K/(K − 1). The
-    variance of a linear statistic over the replicates is then unbiased for the sampling
-    variance between clusters, where drawing K of K falls short by the factor (K − 1)/K.
+    A unit of a stratum with K units that is drawn c times among K − 1 draws weighs
+    c K/(K − 1). The variance of a linear statistic over the replicates is then unbiased for the
+    sampling variance between units, where drawing K of K falls short by the factor (K − 1)/K.
 
     References
     ----------
@@ -119,72 +169,62 @@ def build_rao_wu_plan(
     Examples
     --------
     >>> import numpy as np
-    >>> plan = build_rao_wu_plan(np.array([0, 0, 0, 1, 1]), replicates=100, seed=1)
+    >>> plan = build_plan(np.array([0, 0, 0, 1, 1]), replicates=100, seed=1)
     >>> plan.counts[:, :3].sum(axis=1).tolist() == [2] * 100
     True
-    >>> plan.weights.sum(axis=1).tolist() == [5.0] * 100
-    True
+    >>> plan.draw_weights("rao_wu", block=0).sum(axis=1)[:3].tolist()
+    [5.0, 5.0, 5.0]
     """
     check_resampling(replicates, seed)
-    _, strata, sizes = np.unique(strata_of_clusters, return_inverse=True, return_counts=True)
-    if (sizes < 2).any():
-        raise ModelError(_too_few_clusters())
-    blocks, n_redrawn = [], 0
-    for block in range(-(-replicates // BLOCK_SIZE)):
-        counts, redrawn = _draw_usable_block(strata, sizes, seed, block, is_usable)
-        rows = min(BLOCK_SIZE, replicates - block * BLOCK_SIZE)
-        blocks.append(counts[:rows])
-        n_redrawn += int(redrawn[:rows].sum())
-    if n_redrawn > MAXIMUM_REDRAWN_SHARE * replicates:
-        raise ModelError(_too_often_unusable())
-    return ResamplingPlan(
-        counts=np.concatenate(blocks),
+    _, strata = np.unique(strata_of_units, return_inverse=True)
+    plan = ResamplingPlan(
         strata=strata.astype(np.int64),
-        scale=(sizes / (sizes - 1))[strata],
-        seed=seed,
-        n_redrawn=n_redrawn,
+        replicates=int(replicates),
+        seed=int(seed),
+        units=units,
+        is_clustered=is_clustered,
     )
+    check_strata(plan, "rao_wu")
+    return plan
 
 
-def _draw_usable_block(
-    strata: NDArray[np.integer],
-    sizes: NDArray[np.integer],
-    seed: int,
-    block: int,
-    is_usable: Usable | None,
-) -> tuple[CountArray, NDArray[np.bool_]]:
-    counts = _draw_block(strata, sizes, seed, (block,))
-    redrawn = np.zeros(BLOCK_SIZE, dtype=bool)
-    if is_usable is None:
-        return counts, redrawn
-    bad = ~is_usable(counts)
-    redrawn |= bad
-    for attempt in range(1, _MAXIMUM_ATTEMPTS):
-        if not bad.any():
-            return counts, redrawn
-        if bad.mean() > 0.5:
-            break
-        fresh = _draw_block(strata, sizes, seed, (block, attempt))
-        # Row i is only ever replaced by row i of a later stream: no row depends on another.
-        counts[bad] = fresh[bad]
-        bad = bad & ~is_usable(counts)
-    raise ModelError(_too_often_unusable())
+def check_strata(plan: ResamplingPlan, scheme: Scheme) -> None:
+    """Raise CPI-M001 when a stratum has too few units for the scheme."""
+    fewest = FEWEST_UNITS[scheme]
+    if int(plan.sizes.min()) < fewest:
+        name = {2: "two", 3: "three"}[fewest]
+        raise ModelError(
+            Fault(
+                code="CPI-M001",
+                rule=f"each group of the comparison needs at least {name} agencies",
+                cure="an interval cannot be estimated from fewer: compare groups with more "
+                "agencies, or draw by another method",
+            )
+        )
 
 
-def _draw_block(
-    strata: NDArray[np.integer],
-    sizes: NDArray[np.integer],
-    seed: int,
-    stream: tuple[int, ...],
-) -> CountArray:
-    generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=stream))
-    counts = np.zeros((BLOCK_SIZE, strata.size), dtype=np.int32)
-    for stratum, size in enumerate(sizes):
-        drawn = generator.integers(size, size=(BLOCK_SIZE, size - 1))
+def _draw_counts(plan: ResamplingPlan, *, spare: int, stream: tuple[int, ...]) -> CountArray:
+    """Draw all units but ``spare`` of each stratum, with replacement."""
+    generator = _make_generator(plan.seed, stream)
+    counts = np.zeros((BLOCK_SIZE, plan.n_units), dtype=np.int32)
+    for stratum, size in enumerate(plan.sizes):
+        drawn = generator.integers(size, size=(BLOCK_SIZE, size - spare))
         flat = drawn + np.arange(BLOCK_SIZE)[:, None] * size
         tally = np.bincount(flat.ravel(), minlength=BLOCK_SIZE * size)
-        counts[:, strata == stratum] = tally.reshape(BLOCK_SIZE, size)
+        counts[:, plan.strata == stratum] = tally.reshape(BLOCK_SIZE, size)
     return counts
+
+
+def _draw_dirichlet(plan: ResamplingPlan, generator: np.random.Generator) -> FloatArray:
+    weights = np.zeros((BLOCK_SIZE, plan.n_units))
+    for stratum, size in enumerate(plan.sizes):
+        shares = generator.dirichlet(np.full(size, (size - 2) / size), size=BLOCK_SIZE)
+        weights[:, plan.strata == stratum] = shares * size
+    return weights
+
+
+def _make_generator(seed: int, stream: tuple[int, ...]) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=stream))
 
 
 def compute_linearised_covariance(
@@ -210,23 +250,3 @@ def compute_linearised_covariance(
         deviation = part - part.mean(axis=0)
         total += deviation.T @ deviation * (len(part) / (len(part) - 1))
     return total
-
-
-def _too_few_clusters() -> Fault:
-    return Fault(
-        code="CPI-M001",
-        rule="each group of the comparison needs at least two agencies",
-        cure="an interval cannot be estimated from one agency: compare groups with more agencies",
-    )
-
-
-def _too_often_unusable() -> Fault:
-    return Fault(
-        code="CPI-M001",
-        rule=(
-            f"more than {MAXIMUM_REDRAWN_SHARE:.0%} of the replicates hold too few agencies of one "
-            "group, or too little variation in a covariate, to be estimated"
-        ),
-        cure="leave out covariates that hardly vary between agencies, or compare groups that "
-        "occur in more agencies",
-    )

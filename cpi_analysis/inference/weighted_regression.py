@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +9,6 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.integer]
-
-#: Replicates in one pass: small enough for the processor's cache. It never changes a number.
-CHUNK_SIZE = 512
 
 #: A design whose correlation-scaled Gram matrix has a smaller determinant is called singular.
 SINGULAR_DETERMINANT = 1e-10
@@ -67,9 +63,7 @@ def compute_cluster_products(
     return ClusterProducts(gram=gram, moment=moment)
 
 
-def solve_replicates(
-    products: ClusterProducts, weights: NDArray[np.number], *, chunk_size: int = CHUNK_SIZE
-) -> FloatArray:
+def solve_replicates(products: ClusterProducts, weights: NDArray[np.number]) -> FloatArray:
     """Return the least-squares coefficients under each row of cluster weights.
 
     Parameters
@@ -78,54 +72,63 @@ def solve_replicates(
         From :func:`compute_cluster_products`.
     weights
         Weight of every cluster in every replicate, shape (replicates, clusters).
-    chunk_size
-        Replicates in one pass; memory only, the result is the same to the last bit.
 
     Returns
     -------
     ndarray of shape (replicates, columns)
+        NaN in the rows whose weights leave the design without full rank.
 
     Notes
     -----
-    Replicate r solves (Σ_g w_rg X_g'X_g) β = Σ_g w_rg X_g'y_g. Every replicate must leave the
-    design of full rank: see :func:`find_solvable`.
+    Replicate r solves (Σ_g w_rg X_g'X_g) β = Σ_g w_rg X_g'y_g.
     """
-    coefficients = np.empty((weights.shape[0], products.moment.shape[1]))
-    for rows in _iterate_chunks(weights.shape[0], chunk_size):
-        gram = accumulate(products.gram, weights[rows])
-        moment = accumulate(products.moment, weights[rows])
-        coefficients[rows] = np.linalg.solve(gram, moment[:, :, None])[:, :, 0]
+    return solve_systems(accumulate(products.gram, weights), accumulate(products.moment, weights))
+
+
+def solve_systems(gram: FloatArray, moment: FloatArray) -> FloatArray:
+    """Return the solutions of many normal equations, NaN where one has no full rank.
+
+    Parameters
+    ----------
+    gram, moment
+        Shapes (systems, p, p) and (systems, p).
+    """
+    solvable = find_solvable(gram)
+    if solvable.all():
+        return np.asarray(np.linalg.solve(gram, moment[:, :, None])[:, :, 0], dtype=np.float64)
+    coefficients = np.full(moment.shape, np.nan)
+    coefficients[solvable] = np.linalg.solve(gram[solvable], moment[solvable, :, None])[:, :, 0]
     return coefficients
 
 
-def find_solvable(gram: FloatArray, weights: NDArray[np.number]) -> NDArray[np.bool_]:
-    """Return which rows of cluster weights leave a design of full rank.
+def find_solvable(gram: FloatArray) -> NDArray[np.bool_]:
+    """Return which of many Gram matrices, shape (systems, p, p), have full rank.
 
-    The Gram matrix of each replicate is scaled to a unit diagonal, so that its determinant
-    lies between 0 (collinear) and 1 (orthogonal) whatever the units of the columns.
+    Each is scaled to a unit diagonal, so that its determinant lies between 0 (collinear) and 1
+    (orthogonal) whatever the units of the columns.
     """
-    solvable = np.zeros(weights.shape[0], dtype=bool)
-    for rows in _iterate_chunks(weights.shape[0], CHUNK_SIZE):
-        total = accumulate(gram, weights[rows])
-        diagonal = np.diagonal(total, axis1=1, axis2=2)
-        positive = (diagonal > 0).all(axis=1)
-        scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-        scaled = total / (scale[:, :, None] * scale[:, None, :])
-        solvable[rows] = positive & (np.linalg.det(scaled) > SINGULAR_DETERMINANT)
-    return solvable
+    diagonal = np.diagonal(gram, axis1=1, axis2=2)
+    positive = np.asarray((diagonal > 0).all(axis=1) & np.isfinite(gram).all(axis=(1, 2)))
+    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    scaled = np.where(positive[:, None, None], gram / (scale[:, :, None] * scale[:, None, :]), 0.0)
+    return np.asarray(positive & (np.linalg.det(scaled) > SINGULAR_DETERMINANT))
 
 
 def accumulate(values: FloatArray, weights: NDArray[np.number]) -> FloatArray:
-    """Return Σ_g weights[:, g] × values[g], added in the order of the clusters.
+    """Return Σ_g weights[:, g] × values[g], each row summed by itself.
 
-    A matrix product would be as quick, but its rounding depends on the number of rows given
-    to it; adding one cluster at a time does not.
+    A matrix product would be quicker, but its rounding depends on the number of rows and of
+    threads; this does not.
     """
-    flat = values.reshape(values.shape[0], -1)
-    total = np.zeros((weights.shape[0], flat.shape[1]))
-    for cluster in range(flat.shape[0]):
-        total += weights[:, cluster, None] * flat[cluster]
-    return total.reshape(weights.shape[0], *values.shape[1:])
+    flat = np.ascontiguousarray(values.reshape(values.shape[0], -1).T)
+    total = np.einsum("rg,fg->rf", np.ascontiguousarray(weights, dtype=np.float64), flat)
+    return np.asarray(total.reshape(weights.shape[0], *values.shape[1:]), dtype=np.float64)
+
+
+def compute_least_squares_loadings(design: FloatArray) -> FloatArray:
+    """Return (X'X)⁻¹X', shape (columns, n): what each response adds to each coefficient."""
+    orthonormal, triangle = np.linalg.qr(design)
+    return np.asarray(np.linalg.solve(triangle, orthonormal.T), dtype=np.float64)
 
 
 def compute_cluster_influence(
@@ -148,8 +151,3 @@ def compute_cluster_influence(
     totals = np.zeros((n_clusters, design.shape[1]))
     np.add.at(totals, clusters, scores)
     return np.asarray(np.linalg.solve(design.T @ design, totals.T).T)
-
-
-def _iterate_chunks(length: int, chunk_size: int) -> Iterator[slice]:
-    for start in range(0, length, chunk_size):
-        yield slice(start, start + chunk_size)

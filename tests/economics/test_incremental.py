@@ -345,7 +345,7 @@ def _one_agency(data):
     ("change", "settings", "error", "code"),
     [
         (lambda d: d, {"seed": None}, DataError, "CPI-E047"),
-        (lambda d: d, {"method": "two_stage"}, DataError, "CPI-E045"),
+        (lambda d: d, {"method": "bca"}, DataError, "CPI-E045"),
         (lambda d: d, {"thresholds": [30_000, 20_000]}, DataError, "CPI-E045"),
         (lambda d: d, {"thresholds": [-1, 20_000]}, DataError, "CPI-E024"),
         (lambda d: d, {"headline_threshold": 25_000}, DataError, "CPI-E045"),
@@ -381,7 +381,7 @@ def test_what_cannot_be_analysed_is_refused_with_a_cure(change, settings, error,
 
 def test_an_unavailable_method_names_those_that_are():
     with pytest.raises(DataError, match="rao_wu"):
-        _estimate(_people(), method="bayesian")
+        _estimate(_people(), method="bayes")
 
 
 def test_columns_that_are_there_twice_are_named():

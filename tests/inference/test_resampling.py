@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 
 from cpi_analysis.errors import DataError, ModelError
+from cpi_analysis.inference.replicates import (
+    WeightedStatistic,
+    compute_replicates,
+)
 from cpi_analysis.inference.resampling import (
     BLOCK_SIZE,
-    build_rao_wu_plan,
+    build_plan,
     compute_linearised_covariance,
 )
 from cpi_analysis.inference.weighted_regression import (
+    accumulate,
     compute_cluster_influence,
     compute_cluster_products,
     find_solvable,
@@ -25,13 +30,13 @@ MONTE_CARLO = 0.02
 
 
 def test_each_replicate_draws_one_agency_fewer_than_there_are_in_every_stratum():
-    plan = build_rao_wu_plan(np.array([0, 1, 0, 1, 1]), replicates=3000, seed=4)
+    plan = build_plan(np.array([0, 1, 0, 1, 1]), replicates=3000, seed=4)
     assert plan.counts.shape == (3000, 5)
     assert (plan.counts[:, [0, 2]].sum(axis=1) == 1).all()
     assert (plan.counts[:, [1, 3, 4]].sum(axis=1) == 2).all()
     # K/(K − 1): 2/1 and 3/2.
     assert plan.scale.tolist() == [2.0, 1.5, 2.0, 1.5, 1.5]
-    assert np.allclose(plan.weights.sum(axis=1), 5.0)
+    assert np.allclose(plan.draw_weights("rao_wu", 0).sum(axis=1), 5.0)
 
 
 def test_four_agencies_enumerated_by_hand():
@@ -40,9 +45,9 @@ def test_four_agencies_enumerated_by_hand():
     With one draw per stratum the difference is one of 2−1, 2−3, 8−1, 8−3, that is 1, −1, 7, 5:
     mean 3, variance (4 + 16 + 16 + 4)/4 = 10 = Σ (deviation from the mean)²/(K(K − 1)).
     """
-    plan = build_rao_wu_plan(np.array([0, 0, 1, 1]), replicates=40_000, seed=11)
+    plan = build_plan(np.array([0, 0, 1, 1]), replicates=40_000, seed=11)
     means = np.array([1.0, 3.0, 2.0, 8.0])
-    weights = plan.weights / 2
+    weights = plan.counts * plan.scale / 2
     difference = weights[:, 2:] @ means[2:] - weights[:, :2] @ means[:2]
     assert set(difference.round(9)) == {1.0, -1.0, 7.0, 5.0}
     assert difference.var() == pytest.approx(10, rel=MONTE_CARLO)
@@ -70,29 +75,29 @@ def test_closed_form_equals_the_variance_over_every_multinomial_outcome():
 
 def test_more_replicates_extend_fewer():
     strata = np.array([0] * 6 + [1] * 7)
-    few = build_rao_wu_plan(strata, replicates=100, seed=9)
-    many = build_rao_wu_plan(strata, replicates=2 * BLOCK_SIZE + 50, seed=9)
+    few = build_plan(strata, replicates=100, seed=9)
+    many = build_plan(strata, replicates=2 * BLOCK_SIZE + 50, seed=9)
     assert np.array_equal(few.counts, many.counts[:100])
 
 
 def test_same_seed_same_plan_and_another_seed_another_plan():
     strata = np.zeros(8, dtype=int)
     first, again, other = (
-        build_rao_wu_plan(strata, replicates=500, seed=seed).counts for seed in (3, 3, 4)
+        build_plan(strata, replicates=500, seed=seed).counts for seed in (3, 3, 4)
     )
     assert first.tobytes() == again.tobytes()
     assert not np.array_equal(first, other)
 
 
-def test_coefficients_do_not_depend_on_the_chunk_size():
+def test_coefficients_of_a_row_do_not_depend_on_the_rows_beside_it():
     rng = np.random.default_rng(1)
     clusters = np.repeat(np.arange(9), 7)
     design = np.column_stack([np.ones(63), clusters % 2, rng.normal(size=63)])
     products = compute_cluster_products(design, rng.normal(size=63), clusters, n_clusters=9)
-    weights = build_rao_wu_plan(np.arange(9) % 2, replicates=1500, seed=2).weights
-    expected = solve_replicates(products, weights).tobytes()
-    for chunk_size in (1, 37, 1500):
-        assert solve_replicates(products, weights, chunk_size=chunk_size).tobytes() == expected
+    weights = build_plan(np.arange(9) % 2, replicates=1500, seed=2).draw_weights("rao_wu", 1)
+    expected = solve_replicates(products, weights)
+    for rows in (slice(0, 1), slice(5, 42)):
+        assert solve_replicates(products, weights[rows]).tobytes() == expected[rows].tobytes()
 
 
 def test_weighted_coefficients_agree_with_repeating_the_rows():
@@ -109,43 +114,45 @@ def test_weighted_coefficients_agree_with_repeating_the_rows():
         assert found == pytest.approx(expected, rel=1e-10)
 
 
-def _needs_the_first(counts):
-    return counts[:, 0] > 0
+class _Total:
+    """The sum of the weights of the first units; nothing to estimate when they have none."""
+
+    def __init__(self, units):
+        self.units = units
+
+    def __call__(self, weights):
+        total = weights[:, : self.units].sum(axis=1, keepdims=True)
+        return np.where(total > 0, total, np.nan)
+
+
+def _run(plan, statistic, replicates=None, workers=None):
+    drawn = WeightedStatistic(
+        plan=plan, scheme="rao_wu", statistic=statistic, columns=np.arange(plan.n_units)
+    )
+    return compute_replicates(drawn, replicates=replicates or plan.replicates, workers=workers)
 
 
 def test_replicates_that_cannot_be_used_are_drawn_again_and_counted():
-    strata = np.zeros(20, dtype=int)
-    free = build_rao_wu_plan(strata, replicates=2000, seed=6)
-
-    def has_one_of_four(counts):
-        return counts[:, :4].sum(axis=1) > 0
-
-    plan = build_rao_wu_plan(strata, replicates=2000, seed=6, is_usable=has_one_of_four)
-    usable = has_one_of_four(free.counts)
-    assert has_one_of_four(plan.counts).all()
-    assert plan.n_redrawn == int((~usable).sum()) > 0
-    assert np.array_equal(plan.counts[usable], free.counts[usable])
-    fewer = build_rao_wu_plan(strata, replicates=70, seed=6, is_usable=has_one_of_four)
-    assert np.array_equal(fewer.counts, plan.counts[:70])
+    plan = build_plan(np.zeros(20, dtype=int), replicates=2000, seed=6)
+    free = (plan.counts * plan.scale)[:, :4].sum(axis=1)
+    found = _run(plan, _Total(4))
+    assert (found.values > 0).all()
+    assert found.n_redrawn == int((free == 0).sum()) > 0
+    assert np.array_equal(found.values[free > 0, 0], free[free > 0])
+    fewer = _run(plan, _Total(4), replicates=70)
+    assert np.array_equal(fewer.values, found.values[:70])
 
 
-def test_a_plan_is_refused_when_replicates_often_cannot_be_used():
+def test_an_analysis_is_refused_when_replicates_often_cannot_be_used():
     # (4/5)^4 = 41% of the replicates miss the first of five agencies.
     with pytest.raises(ModelError) as caught:
-        build_rao_wu_plan(
-            np.zeros(5, dtype=int), replicates=500, seed=1, is_usable=_needs_the_first
-        )
+        _run(build_plan(np.zeros(5, dtype=int), replicates=500, seed=1), _Total(1))
     assert caught.value.codes == ("CPI-M001",)
 
 
-def test_a_plan_is_refused_when_no_replicate_can_be_used():
+def test_an_analysis_is_refused_when_no_replicate_can_be_used():
     with pytest.raises(ModelError):
-        build_rao_wu_plan(
-            np.zeros(5, dtype=int),
-            replicates=10,
-            seed=1,
-            is_usable=lambda counts: np.zeros(len(counts), dtype=bool),
-        )
+        _run(build_plan(np.zeros(5, dtype=int), replicates=10, seed=1), _Total(0))
 
 
 def test_a_singular_replicate_is_found_whatever_the_units():
@@ -155,7 +162,7 @@ def test_a_singular_replicate_is_found_whatever_the_units():
         design = np.column_stack([np.ones(12), group * scale])
         gram = compute_cluster_products(design, np.ones(12), clusters, n_clusters=4).gram
         counts = np.array([[2, 1, 1, 0], [2, 2, 0, 0], [0, 0, 1, 3]])
-        assert find_solvable(gram, counts).tolist() == [True, False, False]
+        assert find_solvable(accumulate(gram, counts)).tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +177,7 @@ def test_a_singular_replicate_is_found_whatever_the_units():
 )
 def test_settings_that_cannot_be_used_are_refused(strata, replicates, seed, error, code):
     with pytest.raises(error) as caught:
-        build_rao_wu_plan(np.array(strata), replicates=replicates, seed=seed)
+        build_plan(np.array(strata), replicates=replicates, seed=seed)
     assert caught.value.codes == (code,)
 
 
@@ -179,5 +186,5 @@ def test_settings_that_cannot_be_used_are_refused(strata, replicates, seed, erro
 )
 def test_the_number_of_replicates_is_a_whole_number(replicates, code):
     with pytest.raises(DataError) as caught:
-        build_rao_wu_plan(np.array([0, 0, 1, 1]), replicates=replicates, seed=1)
+        build_plan(np.array([0, 0, 1, 1]), replicates=replicates, seed=1)
     assert caught.value.codes == (code,)
