@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cpi_analysis.fidelity.agreement import AgreementResult, estimate_agreement
 from cpi_analysis.fidelity.alpha import AlphaResult, estimate_alpha
 from cpi_analysis.fidelity.bands import FidelityBandResult, build_fidelity_bands
 from cpi_analysis.fidelity.content_validity import ContentValidityResult, compute_content_validity
@@ -11,6 +12,12 @@ from cpi_analysis.fidelity.domain_reliability import (
     estimate_domain_reliability,
 )
 from cpi_analysis.fidelity.icc import IccResult, estimate_icc
+from cpi_analysis.fidelity.kappa import KappaResult, estimate_kappa
+from cpi_analysis.fidelity.krippendorff import KrippendorffResult, estimate_krippendorff
+from cpi_analysis.fidelity.limits_of_agreement import (
+    LimitsOfAgreementResult,
+    compute_limits_of_agreement,
+)
 from cpi_analysis.fidelity.polychoric import PolychoricResult, compute_polychoric
 from cpi_analysis.fidelity.scores import (
     build_fidelity_items,
@@ -20,23 +27,31 @@ from cpi_analysis.fidelity.scores import (
 from cpi_analysis.fidelity.source_agreement import SourceAgreementResult, estimate_source_agreement
 
 __all__ = [
+    "AgreementResult",
     "AlphaResult",
     "ContentValidityResult",
     "CutoffResult",
     "DomainReliabilityResult",
     "FidelityBandResult",
     "IccResult",
+    "KappaResult",
+    "KrippendorffResult",
+    "LimitsOfAgreementResult",
     "PolychoricResult",
     "SourceAgreementResult",
     "build_fidelity_bands",
     "build_fidelity_items",
     "build_source_scores",
     "compute_content_validity",
+    "compute_limits_of_agreement",
     "compute_polychoric",
     "derive_fidelity_scores",
+    "estimate_agreement",
     "estimate_alpha",
     "estimate_cutoff",
     "estimate_domain_reliability",
     "estimate_icc",
+    "estimate_kappa",
+    "estimate_krippendorff",
     "estimate_source_agreement",
 ]

@@ -60,3 +60,40 @@ def draw_forest(
     ax.spines[["top", "right"]].set_visible(False)
     if groups is not None:
         ax.legend(frameon=False, loc="best")
+
+
+def draw_limits(
+    ax: Axes,
+    points: pd.DataFrame,
+    table: pd.DataFrame,
+    *,
+    line: tuple[float, float],
+    names: tuple[str, str],
+) -> None:
+    """Draw differences against means, with bias, limits and the line of proportional bias.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    points
+        ``mean`` and ``difference`` of each target.
+    table
+        Rows ``bias``, ``lower_limit``, ``upper_limit`` with intervals.
+    line
+        Intercept and slope of the difference on the mean.
+    names
+        The two measurements: first minus second.
+    """
+    rows = table.set_index("quantity")[["estimate", "conf_low", "conf_high"]]
+    ax.plot(points["mean"], points["difference"], "o", color=COLOURS[0], markersize=4, alpha=0.7)
+    for name, style in (("bias", "-"), ("lower_limit", "--"), ("upper_limit", "--")):
+        middle, low, high = (float(rows[column][name]) for column in rows.columns)
+        ax.axhline(middle, color="black", linestyle=style, linewidth=1)
+        ax.axhspan(low, high, color="0.85", zorder=0)
+    if np.isfinite(line[1]):
+        ends = np.array([points["mean"].min(), points["mean"].max()])
+        ax.plot(ends, line[0] + line[1] * ends, color=COLOURS[1], linewidth=1.5)
+    ax.set_xlabel(f"Mean of {names[0]} and {names[1]}")
+    ax.set_ylabel(f"{names[0]} − {names[1]}")
+    ax.spines[["top", "right"]].set_visible(False)

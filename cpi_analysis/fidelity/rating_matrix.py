@@ -71,7 +71,9 @@ def check_matrix(matrix: NDArray[np.float64]) -> None:
         )
 
 
-def check_ratings(ratings: pd.DataFrame, *, target: str, rater: str, rating: str) -> None:
+def check_ratings(
+    ratings: pd.DataFrame, *, target: str, rater: str, rating: str, is_numeric: bool = True
+) -> None:
     """Raise unless the columns are there, targets and raters named, and ratings numbers."""
     absent = [column for column in (target, rater, rating) if column not in ratings.columns]
     faults = [
@@ -87,7 +89,7 @@ def check_ratings(ratings: pd.DataFrame, *, target: str, rater: str, rating: str
         if ratings.duplicated([target, rater]).any():
             cure = "keep one rating, or average them before"
             faults.append(_fault("CPI-E013", rater, "a rater rated a target twice", cure))
-        if not pd.api.types.is_numeric_dtype(ratings[rating]):
+        if is_numeric and not pd.api.types.is_numeric_dtype(ratings[rating]):
             faults.append(_fault("CPI-E020", rating, "the column is not numeric", "give numbers"))
     if faults:
         raise DataError(faults)

@@ -18,6 +18,13 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "scale_universal": GlossaryEntry(
         "share of items that every expert found relevant", "proportion"
     ),
+    # agreement
+    "weights": GlossaryEntry("credit for ratings that differ a little", "text"),
+    "metric": GlossaryEntry("distance between two ratings", "text"),
+    "observed_agreement": GlossaryEntry("agreement of pairs of ratings", "proportion"),
+    "expected_agreement": GlossaryEntry("agreement that chance would give", "proportion"),
+    "bootstrap_low": GlossaryEntry("lower end of the bootstrap's range", "number"),
+    "bootstrap_high": GlossaryEntry("upper end of the bootstrap's range", "number"),
     # structure
     "item_1": GlossaryEntry("first item of the pair", "text"),
     "item_2": GlossaryEntry("second item of the pair", "text"),

@@ -20,7 +20,7 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "method": GlossaryEntry("how the number was estimated", "text"),
     "reason": GlossaryEntry("why", "text"),
     "quadrant": GlossaryEntry("quadrant of the cost-effectiveness plane", "text"),
-    "category": GlossaryEntry("category of cost", "text"),
+    "category": GlossaryEntry("category of cost, or of a rating", "text"),
     "strategy": GlossaryEntry("strategy compared", "text"),
     "unit": GlossaryEntry("unit of the estimate", "text"),
     "interpretation": GlossaryEntry("the number in words", "text"),
