@@ -6,8 +6,15 @@ from cpi_analysis.effectiveness.balance import BalanceResult, build_balance_tabl
 from cpi_analysis.effectiveness.cluster_robust import ClusterRobustResult, estimate_cluster_robust
 from cpi_analysis.effectiveness.contrasts import ContrastResult, estimate_contrasts
 from cpi_analysis.effectiveness.cross_checks import CrossCheckResult, build_cross_checks
+from cpi_analysis.effectiveness.dose_response import DoseResponseResult, fit_dose_response
+from cpi_analysis.effectiveness.longitudinal_model import (
+    LongitudinalModelResult,
+    fit_longitudinal_model,
+)
+from cpi_analysis.effectiveness.longitudinal_set import LongitudinalSet, build_longitudinal_set
 from cpi_analysis.effectiveness.marginal_means import MarginalMeansResult, estimate_marginal_means
 from cpi_analysis.effectiveness.mixed_models import MixedModelResult, fit_mixed_model
+from cpi_analysis.effectiveness.moderator import ModeratorResult, fit_moderator_model
 from cpi_analysis.effectiveness.outcome_model import OutcomeModelResult, fit_outcome_model
 from cpi_analysis.effectiveness.paired_change import PairedChangeResult, estimate_paired_change
 from cpi_analysis.effectiveness.propensity import PropensityResult, fit_propensity
@@ -32,9 +39,13 @@ __all__ = [
     "ContrastResult",
     "CrossCheckResult",
     "DescriptiveTableResult",
+    "DoseResponseResult",
     "EValueResult",
+    "LongitudinalModelResult",
+    "LongitudinalSet",
     "MarginalMeansResult",
     "MixedModelResult",
+    "ModeratorResult",
     "OutcomeModelResult",
     "OutcomeTableResult",
     "PairedChangeResult",
@@ -45,6 +56,7 @@ __all__ = [
     "build_balance_table",
     "build_cross_checks",
     "build_descriptive_table",
+    "build_longitudinal_set",
     "build_outcome_table",
     "compute_e_value",
     "estimate_agency_means",
@@ -54,7 +66,10 @@ __all__ = [
     "estimate_paired_change",
     "estimate_regression_to_mean",
     "estimate_wild_bootstrap",
+    "fit_dose_response",
+    "fit_longitudinal_model",
     "fit_mixed_model",
+    "fit_moderator_model",
     "fit_outcome_model",
     "fit_propensity",
 ]

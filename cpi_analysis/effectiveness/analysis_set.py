@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import html
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
+from cpi_analysis.effectiveness.analysis_flow import (
+    ANALYSED,
+    build_flow,
+    find_first_reason,
+    find_requirements,
+    list_conditions,
+    require_groups,
+    write_notes,
+)
 from cpi_analysis.effectiveness.naming import look_up, say_adjustments, say_column
 from cpi_analysis.effectiveness.wording import phrase_list
 from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.io.exposure import (
-    MEASURED_NOTE,
     UNCLASSIFIED,
     classify_exposure,
-    describe_exposure,
     explain_unclassified,
     require_protocol,
 )
@@ -30,10 +36,8 @@ from cpi_analysis.io.variables import (
 )
 
 if TYPE_CHECKING:
-    from cpi_analysis.io.protocol import Contrast, Protocol
+    from cpi_analysis.io.protocol import Contrast
     from cpi_analysis.io.trial import TrialData
-
-RECRUITED, ANALYSED = "recruited", "analysed"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -122,6 +126,16 @@ class AnalysisSet:
         return f"<p><strong>Analysis set</strong><br>{lines}</p>"
 
 
+def has_own_baseline(analysis_set: AnalysisSet) -> bool:
+    """Return whether the baseline is of the same measure as the outcome."""
+    return (analysis_set.baseline or "").startswith(f"{analysis_set.measure}@")
+
+
+def list_adjustments(analysis_set: AnalysisSet) -> list[str]:
+    """Return the columns that a model adjusts for: the baseline, if any, and the covariates."""
+    return [*(["baseline"] if analysis_set.baseline else []), *analysis_set.covariates]
+
+
 def build_analysis_set(
     trial: TrialData,
     *,
@@ -130,6 +144,8 @@ def build_analysis_set(
     baseline: str = "same",
     covariates: str | Sequence[str] = (),
     population: str = "observed",
+    contrast: Contrast | None = None,
+    groups: Literal["both", "target"] = "both",
 ) -> AnalysisSet:
     """Build the analysis set of one outcome.
 
@@ -146,6 +162,12 @@ def build_analysis_set(
     population
         ``"observed"``, or a population of the protocol. Either way a participant needs the
         outcome, the baseline and every covariate.
+    contrast
+        Which groups are compared; None takes the protocol's. A trial with arms can so be
+        analysed by fidelity too: ``Contrast(variable="fidelity_band", ...)``.
+    groups
+        ``"both"``, or only the ``"target"`` group: for an analysis within it, such as fidelity
+        as a dose where the reference group has none.
 
     Returns
     -------
@@ -159,34 +181,38 @@ def build_analysis_set(
     """
     covariates = (covariates,) if isinstance(covariates, str) else tuple(covariates)
     protocol = require_protocol(trial)
-    requirements = _find_requirements(protocol, population)
+    chosen = contrast or protocol.contrast
+    wanted = _choose_groups(chosen, groups)
+    requirements = find_requirements(protocol, population)
     people = list_people(trial)
     reference = _resolve_baseline(trial, measure, baseline)
-    exposure = classify_exposure(trial, people, protocol.contrast)
+    exposure = classify_exposure(trial, people, chosen)
     columns = _collect_columns(trial, people, f"{measure}@{timepoint}", reference, covariates)
-    conditions = {explain_unclassified(protocol.contrast): exposure == UNCLASSIFIED}
-    conditions |= _list_conditions(trial, people.index, requirements, columns)
-    first_reason = _find_first_reason(conditions, people.index)
+    conditions = {explain_unclassified(chosen): exposure == UNCLASSIFIED}
+    if groups == "target":
+        conditions[f"not in the {chosen.target} group"] = exposure == chosen.reference
+    conditions |= list_conditions(trial, people.index, requirements, columns)
+    first_reason = find_first_reason(conditions, people.index)
     data = pd.DataFrame(
         {
             "agency_id": people["agency_id"].astype("str"),
             "exposure": exposure,
-            "exposure_target": (exposure == protocol.contrast.target).astype("float64"),
+            "exposure_target": (exposure == chosen.target).astype("float64"),
             **{name: column for name, (_, column) in columns.items()},
         }
     )[first_reason == ANALYSED].reset_index()
-    _require_both_groups(data, protocol.contrast)
+    require_groups(data, wanted)
     label, unit, is_higher_better = look_up(trial, measure)
     months = trial.table("timepoints").set_index("timepoint")["months"].astype("float64")
     return AnalysisSet(
         data=data,
-        flow=_build_flow(exposure, first_reason, list(conditions), protocol.contrast),
+        flow=build_flow(exposure, first_reason, list(conditions), chosen),
         measure=measure,
         timepoint=timepoint,
         baseline=reference,
         covariates=tuple(name_column(name) for name in covariates),
         adjustments=say_adjustments(trial, f"{measure}@", reference, covariates),
-        contrast=protocol.contrast,
+        contrast=chosen,
         population=population,
         requirements=requirements,
         further_requirements=tuple(
@@ -199,8 +225,23 @@ def build_analysis_set(
         is_higher_better=is_higher_better,
         months=float(months[timepoint]),
         confidence_level=protocol.confidence_level,
-        notes=_write_notes(first_reason, protocol.contrast),
+        notes=write_notes(first_reason, chosen),
     )
+
+
+def _choose_groups(contrast: Contrast, groups: str) -> tuple[str, ...]:
+    """Return the groups in which somebody must be analysed."""
+    if groups not in ("both", "target"):
+        raise DataError(
+            Fault(
+                code="CPI-E045",
+                column="groups",
+                rule="the groups are not understood",
+                cure="choose one",
+                allowed="both, target",
+            )
+        )
+    return (contrast.target, contrast.reference)[: 1 if groups == "target" else 2]
 
 
 def _collect_columns(
@@ -219,39 +260,6 @@ def _collect_columns(
     return columns
 
 
-def _list_conditions(
-    trial: TrialData,
-    people: pd.Index,
-    requirements: tuple[str, ...],
-    columns: dict[str, tuple[str, pd.Series]],
-) -> dict[str, pd.Series]:
-    """Return the reasons to leave somebody out, in the order in which they are applied."""
-    conditions = {
-        f"not in the population: {name} is missing": pick_measure(trial, name)
-        .reindex(people)
-        .isna()
-        for name in requirements
-    }
-    for name, column in columns.values():
-        conditions.setdefault(f"{name} is missing", column.isna())
-    return conditions
-
-
-def _find_requirements(protocol: Protocol, population: str) -> tuple[str, ...]:
-    if population == "observed":
-        return ()
-    if population not in protocol.populations:
-        raise DataError(
-            Fault(
-                code="CPI-E045",
-                rule=f"the population {population} is not defined",
-                cure="name a population of the protocol",
-                allowed=", ".join(["observed", *protocol.populations]),
-            )
-        )
-    return protocol.populations[population]
-
-
 def _resolve_baseline(trial: TrialData, measure: str, baseline: str) -> str | None:
     if baseline == "none":
         return None
@@ -267,54 +275,3 @@ def _resolve_baseline(trial: TrialData, measure: str, baseline: str) -> str | No
             )
         )
     return baseline
-
-
-def _find_first_reason(conditions: dict[str, pd.Series], people: pd.Index) -> pd.Series:
-    """Return, for each participant, the first condition that holds, or ``analysed``."""
-    result = pd.Series(ANALYSED, index=people, dtype=object)
-    for reason, holds in conditions.items():
-        result = result.mask((result == ANALYSED) & holds, reason)
-    return result
-
-
-def _build_flow(
-    exposure: pd.Series, first_reason: pd.Series, order: list[str], contrast: Contrast
-) -> pd.DataFrame:
-    groups = [contrast.target, contrast.reference]
-    if (exposure == UNCLASSIFIED).any():
-        groups.append(UNCLASSIFIED)
-    counts = Counter(zip(first_reason, exposure, strict=True))
-    recruited = Counter(exposure)
-    steps = [reason for reason in order if reason in set(first_reason)]
-    rows = [(RECRUITED, group, recruited[group]) for group in groups]
-    rows += [
-        (reason, group, counts[reason, group]) for reason in [*steps, ANALYSED] for group in groups
-    ]
-    return pd.DataFrame(rows, columns=["reason", "group", "n"])
-
-
-def _require_both_groups(data: pd.DataFrame, contrast: Contrast) -> None:
-    empty = [
-        group
-        for group in (contrast.target, contrast.reference)
-        if not (data["exposure"] == group).any()
-    ]
-    if empty:
-        raise DataError(
-            Fault(
-                code="CPI-E038",
-                rule=f"nobody who can be analysed is in: {', '.join(empty)}",
-                cure="check the names of the groups in the protocol and the missing values",
-            )
-        )
-
-
-def _write_notes(reasons: pd.Series, contrast: Contrast) -> tuple[str, ...]:
-    counts = reasons[reasons != ANALYSED].value_counts()
-    notes = []
-    if len(counts):
-        parts = "; ".join(f"{reason}: {counts[reason]}" for reason in sorted(counts.index))
-        notes.append(f"{counts.sum()} of {len(reasons)} participants are left out ({parts}).")
-    if contrast.variable != "arm":
-        notes.append(f"Compared are {describe_exposure(contrast)}. {MEASURED_NOTE}")
-    return tuple(notes)

@@ -193,7 +193,7 @@ def estimate_contrasts(
         ),
         confidence_level=level,
         estimand=(
-            f"Differences in mean {name_outcome(model)}{f', {rows.said}' if rows.said else ''}, "
+            f"Differences in mean {name_outcome(model)}{f'; {rows.said}' if rows.said else ''}; "
             "in an average agency."
         ),
         notes=(*rows.notes, *model.notes),

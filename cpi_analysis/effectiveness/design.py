@@ -40,6 +40,11 @@ def fault(
     return ModelError(Fault(code=code, rule=rule, cure=cure, column=column, allowed=allowed))
 
 
+def quote(name: str) -> str:
+    """Return a column as a formula names it: in backticks unless it is a plain name."""
+    return name if name.isidentifier() else f"`{name}`"
+
+
 def build_design(data: pd.DataFrame, formula: str, cluster: str) -> Design:
     """Return outcome, fixed effects and clusters of the rows without a missing cell."""
     parsed, left, right = _parse(formula)

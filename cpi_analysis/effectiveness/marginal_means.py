@@ -159,7 +159,7 @@ def estimate_marginal_means(
         confidence_level=level,
         estimand=(
             f"Mean of {name_outcome(model)} by {', '.join(names)}"
-            f"{f', {grid.said}' if grid.said else ''}, in an average agency."
+            f"{f'; {grid.said}' if grid.said else ''}; in an average agency."
         ),
         notes=(*note_empty(grid, labels), *model.notes),
         by=names,

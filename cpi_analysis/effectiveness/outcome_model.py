@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from cpi_analysis.effectiveness.analysis_set import AnalysisSet
+from cpi_analysis.effectiveness.analysis_set import AnalysisSet, has_own_baseline, list_adjustments
+from cpi_analysis.effectiveness.design import fault, quote
+from cpi_analysis.effectiveness.estimands import say_groups, state_estimand
 from cpi_analysis.effectiveness.figures import draw_intervals
 from cpi_analysis.effectiveness.mixed_models import (
     DegreesOfFreedom,
@@ -17,18 +19,26 @@ from cpi_analysis.effectiveness.wording import (
     format_p_value,
     phrase_amount,
     phrase_icc,
-    phrase_list,
 )
 from cpi_analysis.errors import Fault, ModelError
 from cpi_analysis.inference.kenward_roger import Information
-from cpi_analysis.io.exposure import describe_exposure
 from cpi_analysis.results import Result
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+OutcomeModel = Literal["ancova", "change_score"]
+
 EXPOSURE = "exposure_target"
+_NAMES = {"ancova": "Linear mixed model", "change_score": "Change score, linear mixed model"}
+LORD_NOTE = (
+    "A change score asks how much more one group changed than the other; analysis of covariance "
+    "asks how people who were alike at baseline differ later. When the groups differ at baseline "
+    "the two may disagree, even in direction (Lord's paradox): the first takes it that without "
+    "the intervention both groups would have changed by the same, the second that the baseline "
+    "and the covariates account for all in which the groups differ."
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -47,6 +57,8 @@ class OutcomeModelResult(Result):
         The fitted model, with every coefficient and the variances.
     flow
         Who was left out and why: ``reason``, ``group``, ``n``.
+    kind
+        ``"ancova"`` or ``"change_score"``.
     """
 
     title: ClassVar[str] = "Adjusted difference"
@@ -61,6 +73,7 @@ class OutcomeModelResult(Result):
     is_allocated: bool
     model: MixedModelResult
     flow: pd.DataFrame
+    kind: OutcomeModel = "ancova"
 
     @property
     def agency_variance(self) -> float:
@@ -113,7 +126,8 @@ class OutcomeModelResult(Result):
         return [*super()._facts(), phrase_icc(self.icc, is_singular=self.is_singular)]
 
     def _outcome(self) -> str:
-        return f"{self.label} at {self.months:g} months"
+        label = f"{self.label} at {self.months:g} months"
+        return f"Change from baseline in {label}" if self.kind == "change_score" else label
 
     def _draw(self, ax: Axes) -> None:
         rows = self.estimates
@@ -131,19 +145,26 @@ class OutcomeModelResult(Result):
 def fit_outcome_model(
     analysis_set: AnalysisSet,
     *,
+    model: OutcomeModel = "ancova",
     df: DegreesOfFreedom = "kenward_roger",
     information: Information = "expected",
     confidence_level: float | None = None,
 ) -> OutcomeModelResult:
-    """Estimate the adjusted difference in an outcome, target minus reference.
+    """Estimate the adjusted difference in an outcome: ANCOVA, or a change score.
 
-    Estimand: the difference in mean outcome at the timepoint between the groups, for
-    participants alike in baseline and covariates, in those observed.
+    Estimand: the difference in mean outcome at the timepoint between the groups (target minus
+    reference), for participants alike in baseline and covariates, in those observed; for a
+    change score the difference in mean change from baseline. With a set whose groups are bands
+    of fidelity it compares high with low or moderate fidelity, which was measured, not
+    allocated: the result says so.
 
     Parameters
     ----------
     analysis_set
         From :func:`build_analysis_set`.
+    model
+        ``"ancova"``, adjusted for the baseline; or ``"change_score"``, outcome minus baseline,
+        which answers another question (see Notes).
     df, information
         See :func:`fit_mixed_model`.
     confidence_level
@@ -157,23 +178,38 @@ def fit_outcome_model(
     Raises
     ------
     ModelError
-        See :func:`fit_mixed_model`.
+        CPI-M004 a change score without a baseline of the same measure, or a model that is not
+        known. See :func:`fit_mixed_model`.
+
+    See Also
+    --------
+    fit_longitudinal_model : all interviews at once, with those lost to follow-up.
+    fit_moderator_model : whether the difference is another in some subgroups.
+    fit_dose_response : fidelity as a dose.
 
     Notes
     -----
     Analysis of covariance with a random intercept per agency:
     ``outcome = a + d exposure + b baseline + covariates + u[agency] + e``; reported is ``d``.
+    The change score has ``outcome - baseline`` on the left and no baseline on the right. With
+    groups that differ at baseline the two may disagree, which is known as Lord's paradox.
 
     References
     ----------
     Twisk J, et al. (2018). Different ways to estimate treatment effects in randomised
     controlled trials. Contemporary Clinical Trials Communications 10, 80-85.
+
+    Lord FM (1967). A paradox in the interpretation of group comparisons. Psychological
+    Bulletin 68, 304-305.
     """
+    _check_model(analysis_set, model)
     level = analysis_set.confidence_level if confidence_level is None else confidence_level
     try:
-        model = fit_mixed_model(
-            analysis_set.data,
-            formula=_write_formula(analysis_set),
+        fitted = fit_mixed_model(
+            analysis_set.data.assign(change=lambda d: d["outcome"] - d["baseline"])
+            if model == "change_score"
+            else analysis_set.data,
+            formula=_write_formula(analysis_set, model),
             random={"agency_id": "1"},
             df=df,
             information=information,
@@ -184,13 +220,18 @@ def fit_outcome_model(
         raise ModelError(_name_outcome(error, analysis_set)) from None
     contrast = analysis_set.contrast
     return OutcomeModelResult(
-        estimates=_pick_row(analysis_set, model),
-        n_participants=model.n_participants,
-        n_agencies=model.n_agencies,
-        method=f"Linear mixed model with an intercept per agency, {model.method}",
+        estimates=_pick_row(analysis_set, fitted),
+        n_participants=fitted.n_participants,
+        n_agencies=fitted.n_agencies,
+        method=f"{_NAMES[model]} with an intercept per agency, {fitted.method}",
         confidence_level=level,
-        estimand=_state_estimand(analysis_set),
-        notes=(*analysis_set.notes, *model.notes, *_count_agencies(analysis_set)),
+        estimand=_state_estimand(analysis_set, model),
+        notes=(
+            *_warn_of(model),
+            *analysis_set.notes,
+            *fitted.notes,
+            *_count_agencies(analysis_set),
+        ),
         measure=analysis_set.measure,
         timepoint=analysis_set.timepoint,
         months=analysis_set.months,
@@ -199,15 +240,33 @@ def fit_outcome_model(
         target=contrast.target,
         reference=contrast.reference,
         is_allocated=contrast.variable == "arm",
-        model=model,
+        model=fitted,
         flow=analysis_set.flow,
+        kind=model,
     )
 
 
-def _write_formula(analysis_set: AnalysisSet) -> str:
-    columns = [EXPOSURE, *(["baseline"] if analysis_set.baseline else []), *analysis_set.covariates]
-    quoted = [name if name.isidentifier() else f"`{name}`" for name in columns]
-    return "outcome ~ " + " + ".join(quoted)
+def _check_model(analysis_set: AnalysisSet, model: str) -> None:
+    if model not in ("ancova", "change_score"):
+        raise fault(
+            "CPI-M004", "the model is not known", "choose one", allowed="ancova, change_score"
+        )
+    if model == "change_score" and not has_own_baseline(analysis_set):
+        raise fault(
+            "CPI-M004",
+            "a change score needs a baseline of the same measure",
+            "build the set with baseline='same'",
+        )
+
+
+def _warn_of(model: OutcomeModel) -> tuple[str, ...]:
+    return (LORD_NOTE,) if model == "change_score" else ()
+
+
+def _write_formula(analysis_set: AnalysisSet, model: OutcomeModel) -> str:
+    if model == "change_score":
+        return "change ~ " + " + ".join(map(quote, [EXPOSURE, *analysis_set.covariates]))
+    return "outcome ~ " + " + ".join(map(quote, [EXPOSURE, *list_adjustments(analysis_set)]))
 
 
 def _name_outcome(error: ModelError, analysis_set: AnalysisSet) -> list[Fault]:
@@ -232,24 +291,18 @@ def _pick_row(analysis_set: AnalysisSet, model: MixedModelResult) -> pd.DataFram
     return row.assign(n=model.n_participants, n_agencies=model.n_agencies)
 
 
-def _state_estimand(analysis_set: AnalysisSet) -> str:
-    """Return population, variable, intercurrent events and summary measure in one sentence."""
-    given = phrase_list(analysis_set.adjustments)
-    alike = f"for participants of the same {given}" if given else "without adjustment"
-    observed = "the outcome and all of these" if given else "the outcome"
-    further = phrase_list(analysis_set.further_requirements)
-    who = f"participants in whom {observed}{f', and {further},' if further else ''}"
-    who += " were observed" if given or further else " was observed"
-    taking = (
-        "whether or not they took up or stayed with the intervention"
-        if analysis_set.contrast.variable == "arm"
-        else "an observed exposure, without a claim that it caused the difference"
+def _state_estimand(analysis_set: AnalysisSet, model: OutcomeModel) -> str:
+    what = "change" if model == "change_score" else "mean"
+    label = f"{analysis_set.label} at {analysis_set.months:g} months"
+    variable = (
+        f"mean change in {analysis_set.label} from baseline to {analysis_set.months:g} months"
+        if what == "change"
+        else f"mean {label}"
     )
-    return (
-        f"Difference in mean {analysis_set.label} at {analysis_set.months:g} months "
-        f"between {describe_exposure(analysis_set.contrast)}, "
-        f"target minus reference, {alike}; population: {who}; {taking}; "
-        "missing outcomes are taken to be missing at random given what is adjusted for."
+    return state_estimand(
+        analysis_set,
+        summary=f"Difference in {variable} {say_groups(analysis_set.contrast)}",
+        without=("baseline",) if what == "change" else (),
     )
 
 

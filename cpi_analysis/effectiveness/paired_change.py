@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pandas as pd
 
-from cpi_analysis.effectiveness.analysis_set import AnalysisSet
+from cpi_analysis.effectiveness.analysis_set import AnalysisSet, has_own_baseline
 from cpi_analysis.effectiveness.figures import draw_intervals
 from cpi_analysis.effectiveness.wording import format_interval, phrase_amount
 from cpi_analysis.errors import Fault, ModelError
@@ -99,9 +99,7 @@ def estimate_paired_change(
     if confidence_level is not None:
         check_confidence_level(confidence_level)
     level = analysis_set.confidence_level if confidence_level is None else confidence_level
-    if analysis_set.baseline is None or not analysis_set.baseline.startswith(
-        f"{analysis_set.measure}@"
-    ):
+    if not has_own_baseline(analysis_set):
         raise _fault("CPI-M004", "the set has no baseline of the same measure", "use baseline=same")
     data = analysis_set.data.assign(change=lambda d: d["outcome"] - d["baseline"])
     contrast = analysis_set.contrast

@@ -27,6 +27,8 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "correlation": GlossaryEntry("correlation", "number"),
     # marginal means and contrasts
     "level": GlossaryEntry("values of the columns that the row is about", "text"),
+    "n_target": GlossaryEntry("number in the target group", "count"),
+    "n_reference": GlossaryEntry("number in the reference group", "count"),
     "stratum": GlossaryEntry("values within which groups are compared", "text"),
     "p_value_adjusted": GlossaryEntry(
         "p-value adjusted for the number of comparisons, as the method says", "p_value"

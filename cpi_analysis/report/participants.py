@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cpi_analysis.effectiveness.analysis_set import ANALYSED, RECRUITED, AnalysisSet
+from cpi_analysis.effectiveness.analysis_flow import ANALYSED, RECRUITED
+from cpi_analysis.effectiveness.analysis_set import AnalysisSet
 from cpi_analysis.io.exposure import classify_exposure
 from cpi_analysis.io.variables import list_people
 from cpi_analysis.report import words

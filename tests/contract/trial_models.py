@@ -8,8 +8,10 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+import cpi_analysis
 from cpi_analysis import effectiveness
 from cpi_analysis.results import Result
+from tests.effectiveness import small_trial
 
 
 @cache
@@ -37,10 +39,29 @@ def _model() -> effectiveness.MixedModelResult:
     )
 
 
+@cache
+def _trial() -> cpi_analysis.TrialData:
+    return small_trial.make_trial()
+
+
+@cache
+def _set(*covariates: str) -> effectiveness.AnalysisSet:
+    return effectiveness.build_analysis_set(
+        _trial(), measure="wemwbs", timepoint="m9", covariates=covariates
+    )
+
+
 FACTORIES: dict[str, Callable[[], Result]] = {
     "ContrastResult": lambda: effectiveness.estimate_contrasts(
         _model(), by="arm", within="sector", family="stratum"
     ),
+    "DoseResponseResult": lambda: effectiveness.fit_dose_response(
+        _set("fidelity_percent@m9"), dose="fidelity_percent@m9", step=10.0
+    ),
+    "LongitudinalModelResult": lambda: effectiveness.fit_longitudinal_model(
+        effectiveness.build_longitudinal_set(_trial(), measure="wemwbs")
+    ),
+    "ModeratorResult": lambda: effectiveness.fit_moderator_model(_set("sex"), moderator="sex"),
     "MarginalMeansResult": lambda: effectiveness.estimate_marginal_means(
         _model(), by=["arm", "sector"]
     ),

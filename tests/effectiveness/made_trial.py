@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from cpi_analysis.io.protocol import Contrast, OutcomePlan, Protocol
+from cpi_analysis.io.trial import TrialData, build_trial
+
 
 def make_people() -> pd.DataFrame:
-    """Return 66 people of 12 agencies; R: ``i <- 0:71; agency <- i %/% 6`` and so on."""
+    """Return 65 people of 12 agencies; R: ``i <- 0:71; agency <- i %/% 6`` and so on."""
     i = np.arange(72)
     agency = i // 6
     arm = agency % 2
@@ -26,3 +29,68 @@ def make_people() -> pd.DataFrame:
         }
     )
     return data[i % 11 != 3].reset_index(drop=True)
+
+
+def make_trial(*, with_losses: bool = False) -> TrialData:
+    """Return the same people as a trial; with losses some lack an interview.
+
+    The dose is fidelity over 10: R: ``round(50 + 20 * arm + 15 * sin(0.7 * i) + ..., 2)``.
+    """
+    people = make_people()
+    i = np.array([int(name[1:]) for name in people["participant_id"]])
+    is_target = (people["arm"] == "target").to_numpy()
+    fidelity = np.round(50 + 20 * is_target + 15 * np.sin(0.7 * i) + 10 * np.cos(1.9 * (i // 6)), 2)
+    before, after = people["before"].to_numpy().copy(), people["after"].to_numpy().copy()
+    place = np.arange(len(people))
+    if with_losses:
+        before[place % 9 == 4] = np.nan
+        after[place % 7 == 2] = np.nan
+    values = {
+        ("score", "baseline"): before,
+        ("score", "m9"): after,
+        ("fidelity_percent", "m9"): fidelity,
+    }
+    agencies = people.drop_duplicates("agency_id")[["agency_id", "arm", "sector"]]
+    contrast = Contrast(variable="arm", target="intervention", reference="comparison")
+    outcomes = (OutcomePlan(measure="score", timepoint="m9"),)
+    return build_trial(
+        {
+            "agencies": agencies.assign(
+                arm=agencies["arm"].map({"target": "intervention", "reference": "comparison"})
+            ),
+            "participants": people[["participant_id", "agency_id"]].assign(
+                client_group=np.where(place % 5 == 0, "learning_disability", "mental_health"),
+                age_years=20.0 + place % 50,
+            ),
+            "timepoints": pd.DataFrame(
+                {"timepoint": ["baseline", "m9"], "months": [0.0, 9.0], "order": [0, 1]}
+            ),
+            "measures": pd.DataFrame(
+                {
+                    "measure": ["score", "fidelity_percent"],
+                    "label": ["Score", "Fidelity"],
+                    "unit": ["points", "percent"],
+                    "minimum": [0.0, 0.0],
+                    "maximum": [100.0, 100.0],
+                    "is_higher_better": [True, True],
+                }
+            ),
+            "measurements": pd.concat(
+                [
+                    pd.DataFrame(
+                        {
+                            "participant_id": people["participant_id"],
+                            "timepoint": when,
+                            "measure": measure,
+                            "value": column,
+                        }
+                    )
+                    for (measure, when), column in values.items()
+                ],
+                ignore_index=True,
+            ),
+        },
+        title="A made trial",
+        protocol=Protocol(contrast=contrast, outcomes=outcomes),
+        is_synthetic=True,
+    )
