@@ -17,6 +17,10 @@ from cpi_analysis.effectiveness.mixed_models import MixedModelResult, fit_mixed_
 from cpi_analysis.effectiveness.moderator import ModeratorResult, fit_moderator_model
 from cpi_analysis.effectiveness.outcome_model import OutcomeModelResult, fit_outcome_model
 from cpi_analysis.effectiveness.paired_change import PairedChangeResult, estimate_paired_change
+from cpi_analysis.effectiveness.parametric_bootstrap import (
+    ParametricBootstrapResult,
+    estimate_parametric_bootstrap,
+)
 from cpi_analysis.effectiveness.propensity import PropensityResult, fit_propensity
 from cpi_analysis.effectiveness.regression_to_mean import (
     RegressionToMeanResult,
@@ -49,6 +53,7 @@ __all__ = [
     "OutcomeModelResult",
     "OutcomeTableResult",
     "PairedChangeResult",
+    "ParametricBootstrapResult",
     "PropensityResult",
     "RegressionToMeanResult",
     "WildBootstrapResult",
@@ -64,6 +69,7 @@ __all__ = [
     "estimate_contrasts",
     "estimate_marginal_means",
     "estimate_paired_change",
+    "estimate_parametric_bootstrap",
     "estimate_regression_to_mean",
     "estimate_wild_bootstrap",
     "fit_dose_response",

@@ -7,7 +7,7 @@ class, and a few cross-products about them, whatever the number of people.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,9 @@ from cpi_analysis.inference.group_sums import COLLINEAR, build_basis, check_arra
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
+
+#: With a mean this many times the residual, the residuals are orthogonalised twice.
+LARGE_MEAN = 1e3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,6 +95,29 @@ class BatchSums:
             log_det_basis=self.log_det_basis,
         )
 
+    def drop_last(self) -> BatchSums:
+        """Return the statistics of the same data without the last column of the design."""
+        p = self.p
+        direction = self.to_coefficients[p - 1, p - 1]
+        change = np.zeros((self.replicates, p + 1, p))
+        change[:, np.arange(p - 1), np.arange(p - 1)] = 1.0
+        change[:, p, p - 1] = 1.0
+        # The outcome gets back what the last column had explained.
+        slope = self.ols_coefficients[:, p - 1] / direction
+        change[:, p - 1, p - 1] = slope
+        kept = self.to_coefficients[: p - 1, : p - 1]
+        moved = slope[:, None] * self.to_coefficients[: p - 1, p - 1]
+        turned = np.swapaxes(change, 1, 2)
+        return replace(
+            self,
+            means=self.means @ change[:, None],
+            within=turned @ self.within @ change,
+            spread=turned[:, None] @ self.spread @ change[:, None],
+            to_coefficients=kept,
+            ols_coefficients=self.ols_coefficients[:, : p - 1] - moved,
+            log_det_basis=self.log_det_basis + 2 * float(np.log(abs(direction))),
+        )
+
 
 def _take(values: FloatArray, which: BoolArray | IntArray) -> FloatArray:
     return values if len(values) == 1 else values[which]
@@ -141,7 +167,8 @@ def summarise_batch(
     if Y.ndim != 2 or Y.shape[1] == 0:
         fail("CPI-M004", "responses must be (replicates, n)", "give one row per replicate")
     _, X, codes = check_arrays(Y[0], design, agencies)
-    if not np.isfinite(Y).all():
+    squares = np.einsum("rn,rn->r", Y, Y)
+    if not np.isfinite(squares).all():
         fail("CPI-M006", "an outcome is not finite", "leave such rows out with used=")
     n_agencies = int(codes.max()) + 1
     rows, weights = _read_masks(used, agency_weights, len(codes), n_agencies, len(Y))
@@ -149,13 +176,16 @@ def summarise_batch(
     Q, back, log_det = build_basis(X, [f"column {k + 1}" for k in range(X.shape[1])])
     ols = Y @ Q
     residual = Y - ols @ Q.T
-    again = residual @ Q
-    residual -= again @ Q.T
+    left = np.einsum("rn,rn->r", residual, residual)
+    if (left < LARGE_MEAN**-2 * squares).any():
+        again = residual @ Q
+        residual -= again @ Q.T
+        ols = ols + again
     people = _find_people(codes, persons)
     parts = _reduce(Q, residual, rows, weights, people, n_agencies, replicates)
-    first = (ols + again) @ back.T
+    first = ols @ back.T
     is_shared = len(rows) == 1 and len(weights) == 1
-    floor = np.broadcast_to(_find_floor(Y), replicates)
+    floor = np.broadcast_to(_find_floor(Y, squares), replicates)
     return BatchSums(
         **parts._asdict(),
         is_estimable=_find_estimable(parts, weights, floor),
@@ -234,7 +264,8 @@ class _Level(NamedTuple):
         mass = _add_up(self.mass, codes, length)
         below = np.maximum(mass, np.finfo(float).tiny)
         x = _add_up(self.x * self.mass[:, None, :], codes, length) / below[:, None, :]
-        y = _add_up(self.y * self.mass, codes, length) / below
+        is_plain = bool((self.mass == 1.0).all())
+        y = _add_up(self.y if is_plain else self.y * self.mass, codes, length) / below
         return _Level(x, y, mass)
 
     def multiply_about(self, centre: _Level, codes: IntArray, times: FloatArray) -> FloatArray:
@@ -250,7 +281,7 @@ class _Level(NamedTuple):
         shared = len(heavy) == 1
         cross = y @ heavy[0].T if shared else (heavy @ y[:, :, None])[:, :, 0]
         out[:, :p, p] = out[:, p, :p] = cross
-        out[:, p, p] = (y**2 * mass).sum(axis=1)
+        out[:, p, p] = np.einsum("rn,rn->r", y if (mass == 1.0).all() else y * mass, y)
         return out
 
 
@@ -304,10 +335,10 @@ class _Parts(NamedTuple):
     n: FloatArray
 
 
-def _find_floor(Y: FloatArray) -> FloatArray:
+def _find_floor(Y: FloatArray, squares: FloatArray) -> FloatArray:
     """Return sums of squares that are only rounding, one for each outcome."""
-    rounding = Y.shape[1] * (8 * np.finfo(np.float64).eps * np.abs(Y).max(axis=1)) ** 2
-    spread = COLLINEAR**2 * Y.shape[1] * Y.var(axis=1)
+    rounding = (8 * np.finfo(np.float64).eps) ** 2 * squares
+    spread = COLLINEAR**2 * (squares - Y.shape[1] * Y.mean(axis=1) ** 2)
     return np.asarray(np.maximum(rounding, spread))
 
 

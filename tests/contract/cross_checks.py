@@ -32,6 +32,14 @@ FACTORIES: dict[str, Callable[[], Result]] = {
         _people(), joint=["arm", "before"], **MODEL
     ),
     "CrossCheckResult": lambda: effectiveness.build_cross_checks(_people(), term="arm", **MODEL),
+    "ParametricBootstrapResult": lambda: effectiveness.estimate_parametric_bootstrap(
+        _people(),
+        formula=MODEL["formula"],
+        random={"agency": "1"},
+        term="arm",
+        replicates=60,
+        seed=1,
+    ),
     "WildBootstrapResult": lambda: effectiveness.estimate_wild_bootstrap(
         _people(), term="arm", **MODEL
     ),
