@@ -1,6 +1,12 @@
 """Unit costs, costs and QALYs, joint draws, and the decision they support."""
 
 from cpi_analysis.economics.acceptability import AcceptabilityResult, compute_acceptability
+from cpi_analysis.economics.cost_table import (
+    CostTableResult,
+    ResourceUseResult,
+    compute_cost_table,
+    compute_resource_use,
+)
 from cpi_analysis.economics.costs import CostResult, compute_costs
 from cpi_analysis.economics.cross_check import IncrementalModelsResult, fit_incremental_models
 from cpi_analysis.economics.economic_set import EconomicSet, build_economic_set
@@ -20,6 +26,12 @@ from cpi_analysis.economics.partial_information import (
     PartialInformationResult,
     compute_partial_information,
 )
+from cpi_analysis.economics.price_index import (
+    PriceIndex,
+    derive_price_year,
+    list_price_indices,
+    load_price_index,
+)
 from cpi_analysis.economics.ratio import IcerResult, compute_icer
 from cpi_analysis.economics.resampling_plan import build_resampling_plan
 from cpi_analysis.economics.value_of_information import (
@@ -31,6 +43,7 @@ from cpi_analysis.inference.resampling import ResamplingPlan
 __all__ = [
     "AcceptabilityResult",
     "CostResult",
+    "CostTableResult",
     "EconomicEvaluation",
     "EconomicSet",
     "FiellerResult",
@@ -41,11 +54,14 @@ __all__ = [
     "InterventionCostResult",
     "NetBenefitResult",
     "PartialInformationResult",
+    "PriceIndex",
     "ResamplingPlan",
+    "ResourceUseResult",
     "ValueOfInformationResult",
     "build_economic_set",
     "build_resampling_plan",
     "compute_acceptability",
+    "compute_cost_table",
     "compute_costs",
     "compute_eq5d_utility",
     "compute_frontier",
@@ -54,10 +70,14 @@ __all__ = [
     "compute_net_benefit",
     "compute_partial_information",
     "compute_qalys",
+    "compute_resource_use",
     "compute_value_of_information",
     "derive_economic_measures",
+    "derive_price_year",
     "estimate_fieller_interval",
     "estimate_incremental",
     "estimate_planned_evaluation",
     "fit_incremental_models",
+    "list_price_indices",
+    "load_price_index",
 ]

@@ -10,8 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cpi_analysis.economics.checks import check_choice, check_columns, find_rows
-from cpi_analysis.economics.unit_costs import PERSPECTIVES, TIMED_UNITS, select_unit_costs
+from cpi_analysis.economics.checks import check_choice, check_columns
+from cpi_analysis.economics.cost_lines import (
+    KEY,
+    check_default_minutes,
+    check_quantities,
+    price_lines,
+)
+from cpi_analysis.economics.unit_costs import PERSPECTIVES, select_unit_costs
 from cpi_analysis.economics.wording import phrase_money
 from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.results import Result
@@ -23,8 +29,7 @@ FloatArray = NDArray[np.float64]
 
 RECALL_RULES = ("as_recorded", "scaled_to_interval")
 
-_KEY = ["participant_id", "timepoint"]
-_USE_COLUMNS = [*_KEY, "service", "is_used", "contacts"]
+_USE_COLUMNS = [*KEY, "service", "is_used", "contacts"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -34,9 +39,10 @@ class CostResult(Result):
     Parameters
     ----------
     lines
-        One row per participant, timepoint and service: ``unit_cost_gbp``, ``quantity`` (in the
-        unit of the price), ``scale_factor`` (interval over recall window, 1 as recorded),
-        ``cost`` in GBP.
+        One row per participant, timepoint and service: ``category, sector, perspective, unit,
+        unit_cost_gbp``, ``quantity`` (in the unit of the price), ``is_default_duration`` (the
+        minutes were not recorded, and taken from ``default_minutes``), ``scale_factor``
+        (interval over recall window, 1 as recorded), ``cost`` in GBP.
     totals
         ``participant_id, timepoint, total_cost``; missing when any service's cost is.
     perspective, price_year, recall
@@ -78,6 +84,7 @@ def compute_costs(
     price_year: str | None = None,
     recall_months: float | Mapping[str, float] | None = None,
     interval_months: Mapping[str, float] | None = None,
+    default_minutes: Mapping[str, float] | None = None,
 ) -> CostResult:
     """Price the services that each participant used.
 
@@ -88,10 +95,11 @@ def compute_costs(
         time, ``minutes_per_contact``: one row per service that was asked about.
     unit_costs
         ``service, unit, unit_cost_gbp, price_year`` and optionally ``perspective``
-        (``nhs_pss`` when empty), ``is_verified``. Units: contact, session, day, week; or hour
-        and minute, which multiply contacts by minutes per contact.
+        (``nhs_pss`` when empty), ``category``, ``sector``, ``is_verified``. Units: contact,
+        session, day, week; or hour and minute, which multiply contacts by minutes per contact.
     perspective
-        ``"nhs_pss"``, or ``"societal"``, which adds the services of all other payers.
+        ``"nhs_pss"``, or ``"societal"``, which adds the services of all other payers, informal
+        care and lost work among them: each is a service with a price of its own.
     recall
         ``"as_recorded"``: the cost of the recall window. ``"scaled_to_interval"``: times the
         months since the previous interview over the months of the recall window.
@@ -102,10 +110,15 @@ def compute_costs(
     interval_months
         Months since the previous interview, by timepoint; needed for scaling. A timepoint
         that is not named (the baseline) is not scaled.
+    default_minutes
+        Minutes per contact by service, for contacts whose minutes were not recorded; the notes
+        say how often they were needed. Without it such a cost is missing.
 
     Returns
     -------
     CostResult
+        By timepoint and service: ``category`` (the service), ``n, mean, std_dev, n_missing``
+        and ``scale_factor``, 1 where the cost is that of the recall window as recorded.
 
     Raises
     ------
@@ -116,9 +129,10 @@ def compute_costs(
     Notes
     -----
     Not used: cost 0, whatever the other cells. Used, with contacts missing: missing. Minutes
-    missing: missing when the price is by time. Whether used missing: taken from contacts when
-    they are there. A service that was asked about at a timepoint but has no row for a
-    participant makes the participant's total missing, not smaller.
+    missing: the default of the service, else missing, when the price is by time. Whether used
+    missing: taken from contacts when they are there. A service that was asked about at a
+    timepoint but has no row for a participant makes the participant's total missing, not
+    smaller.
 
     Examples
     --------
@@ -139,11 +153,12 @@ def compute_costs(
     check_choice(perspective, argument="perspective", allowed=PERSPECTIVES)
     check_choice(recall, argument="recall", allowed=RECALL_RULES)
     check_columns(service_use, _USE_COLUMNS, table="service_use")
-    _check_quantities(service_use)
+    check_quantities(service_use)
+    check_default_minutes(default_minutes)
     prices = select_unit_costs(
         unit_costs, services=service_use["service"], perspective=perspective, price_year=price_year
     )
-    lines = _price_lines(service_use, prices.table)
+    lines = price_lines(service_use, prices.table, default_minutes=default_minutes)
     lines["scale_factor"] = _find_factors(
         lines["timepoint"], recall, recall_months=recall_months, interval_months=interval_months
     )
@@ -164,62 +179,6 @@ def compute_costs(
         price_year=prices.price_year,
         recall=recall,
     )
-
-
-def _check_quantities(service_use: pd.DataFrame) -> None:
-    faults = []
-    for column in ("contacts", "minutes_per_contact"):
-        if column not in service_use:
-            continue
-        values = service_use[column].to_numpy(dtype=float, na_value=np.nan)
-        broken = (values < 0) | np.isinf(values)
-        if broken.any():
-            faults.append(
-                Fault(
-                    code="CPI-E024",
-                    table="service_use",
-                    column=column,
-                    rows=find_rows(broken),
-                    rule="a quantity is finite and not negative",
-                    cure="correct the cells, or leave them empty when they are not known",
-                    allowed="0 or more",
-                )
-            )
-    used = service_use["is_used"].astype("boolean")
-    conflict = (~used).fillna(False) & service_use["contacts"].gt(0).fillna(False)
-    if conflict.any():
-        faults.append(
-            Fault(
-                code="CPI-E024",
-                table="service_use",
-                column="contacts",
-                rows=find_rows(conflict),
-                rule="a service that was not used has no contacts",
-                cure="correct is_used or contacts",
-                allowed="0 or empty when is_used is false",
-            )
-        )
-    if faults:
-        raise DataError(faults)
-
-
-def _price_lines(service_use: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
-    lines = service_use[service_use["service"].isin(prices["service"])]
-    lines = lines.merge(prices, on="service", how="left", validate="many_to_one")
-    contacts = lines["contacts"].to_numpy(dtype=float, na_value=np.nan)
-    minutes = (
-        lines["minutes_per_contact"].to_numpy(dtype=float, na_value=np.nan)
-        if "minutes_per_contact" in lines
-        else np.full(len(lines), np.nan)
-    )
-    per_contact = np.ones(len(lines))
-    for unit, minutes_in_unit in TIMED_UNITS.items():
-        per_contact = np.where(lines["unit"] == unit, minutes / minutes_in_unit, per_contact)
-    is_unused = (~lines["is_used"].astype("boolean")).fillna(False).to_numpy(dtype=bool)
-    is_zero = is_unused | (contacts == 0)
-    lines["quantity"] = np.where(is_zero, 0.0, contacts * per_contact)
-    columns = [*_KEY, "service", "unit", "unit_cost_gbp", "quantity"]
-    return lines[columns].sort_values([*_KEY, "service"], kind="stable", ignore_index=True)
 
 
 def _find_factors(
@@ -257,20 +216,22 @@ def _fault_windows() -> Fault:
 
 def _sum_totals(lines: pd.DataFrame, service_use: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     expected = lines.groupby("timepoint")["service"].nunique()
-    groups = lines.groupby(_KEY, sort=True)["cost"]
+    groups = lines.groupby(KEY, sort=True)["cost"]
     total, known, rows = groups.sum(), groups.count(), groups.size()
     needed = expected.reindex(rows.index.get_level_values("timepoint")).to_numpy()
     is_complete = (rows.to_numpy() == needed) & (known.to_numpy() == needed)
     totals = total.where(is_complete).rename("total_cost")
-    everyone = pd.MultiIndex.from_frame(service_use[_KEY].drop_duplicates().sort_values(_KEY))
+    everyone = pd.MultiIndex.from_frame(service_use[KEY].drop_duplicates().sort_values(KEY))
     return totals.reindex(everyone).reset_index(), int((rows.to_numpy() < needed).sum())
 
 
 def _summarise(lines: pd.DataFrame) -> pd.DataFrame:
-    groups = lines.groupby(["timepoint", "service"], sort=True)["cost"]
-    table = groups.agg(n="count", mean="mean", std_dev="std", rows="size").reset_index()
-    table["n_missing"] = table.pop("rows") - table["n"]
-    return table.rename(columns={"service": "category"})
+    groups = lines.groupby(["timepoint", "service"], sort=True)
+    measured = groups["cost"].agg(n="count", mean="mean", std_dev="std", rows="size")
+    table = measured.assign(scale_factor=groups["scale_factor"].first()).reset_index()
+    table.insert(5, "n_missing", table.pop("rows") - table["n"])
+    named: pd.DataFrame = table.rename(columns={"service": "category"})
+    return named
 
 
 def _remark(service_use: pd.DataFrame, lines: pd.DataFrame, n_absent: int) -> tuple[str, ...]:
@@ -282,6 +243,9 @@ def _remark(service_use: pd.DataFrame, lines: pd.DataFrame, n_absent: int) -> tu
         notes.append(f"{n_contacts} services were used with contacts missing: cost missing.")
     if n_missing:
         notes.append(f"{n_missing} of {len(lines)} lines have no cost, nor have their totals.")
+    n_default = int(lines["is_default_duration"].sum())
+    if n_default:
+        notes.append(f"{n_default} lines have the default duration of their service.")
     if n_absent:
         notes.append(
             f"{n_absent} interviews lack a row for a service that others were asked about at the "

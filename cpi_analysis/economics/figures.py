@@ -179,6 +179,23 @@ def draw_bars(ax: Axes, labels: Sequence[str], values: Sequence[float], *, label
     ax.set_xlabel(label)
 
 
+def draw_grouped_bars(ax: Axes, wide: pd.DataFrame, *, label: str) -> None:
+    """Draw horizontal bars, one row per index and one colour per column, the first at the top."""
+    height = 0.8 / max(len(wide.columns), 1)
+    for number, name in enumerate(wide.columns):
+        ax.barh(
+            np.arange(len(wide)) + height * (number - (len(wide.columns) - 1) / 2),
+            wide[name],
+            height=height,
+            color=PALETTE[number % len(PALETTE)],
+            label=str(name),
+        )
+    ax.set_yticks(np.arange(len(wide)), [str(name) for name in wide.index])
+    ax.invert_yaxis()
+    ax.set_xlabel(label)
+    ax.legend(fontsize=7, frameon=False)
+
+
 def draw_estimates(
     ax: Axes, labels: Sequence[str], estimate: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> None:

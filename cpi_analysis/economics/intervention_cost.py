@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pandas as pd
 
+from cpi_analysis.economics.checks import check_columns, find_rows
 from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.inference.input_checks import check_table
 from cpi_analysis.results import Result
@@ -43,9 +44,13 @@ class InterventionCostResult(Result):
         )
 
     def join(
-        self, participants: pd.DataFrame, *, column: str = "intervention_cost"
+        self,
+        participants: pd.DataFrame,
+        *,
+        column: str = "intervention_cost",
+        others: float | None = None,
     ) -> pd.DataFrame:
-        """Return participants with the cost of their agency; 0 in an agency without one.
+        """Return participants with the cost of their agency.
 
         Parameters
         ----------
@@ -53,9 +58,31 @@ class InterventionCostResult(Result):
             A table with ``agency_id``.
         column
             Name of the new column, in GBP for each participant.
+        others
+            Cost in agencies that have none here, such as 0 for those that were not trained.
+
+        Raises
+        ------
+        DataError
+            CPI-E030 an agency has no cost, and ``others`` does not say what it is.
         """
+        check_table(participants, "participants")
+        check_columns(participants, ["agency_id"], table="participants")
         cost = self.estimates.set_index("agency_id")["cost_per_participant"]
-        return participants.assign(**{column: participants["agency_id"].map(cost).fillna(0.0)})
+        unknown = ~participants["agency_id"].isin(cost.index)
+        if others is None and unknown.any():
+            raise DataError(
+                Fault(
+                    code="CPI-E030",
+                    table="participants",
+                    column="agency_id",
+                    rows=find_rows(unknown),
+                    rule="the agency has no cost of the intervention",
+                    cure="add the agency to resources, or say what it cost elsewhere: others=0",
+                )
+            )
+        values = participants["agency_id"].map(cost).astype(float)
+        return participants.assign(**{column: values.where(~unknown, others)})
 
     def _draw(self, ax: Axes) -> None:
         colours = ("#0072B2", "#56B4E9", "#E69F00", "#999999")
@@ -231,8 +258,9 @@ def _check(resources: pd.DataFrame) -> pd.DataFrame:
 
 
 def _fault(code: str, column: str, bad: pd.Series, rule: str, cure: str) -> Fault:
-    rows = tuple(int(row) + 1 for row in np.flatnonzero(bad.to_numpy()))
-    return Fault(code=code, table="resources", column=column, rows=rows, rule=rule, cure=cure)
+    return Fault(
+        code=code, table="resources", column=column, rows=find_rows(bad), rule=rule, cure=cure
+    )
 
 
 def _check_settings(

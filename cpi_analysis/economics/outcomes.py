@@ -50,6 +50,7 @@ def compute_qalys(
     *,
     months: Mapping[str, float] | Sequence[float],
     discount_rate: float | None = None,
+    died_at_months: pd.Series | None = None,
 ) -> pd.Series:
     """Return quality-adjusted life years: the area under each participant's utility curve.
 
@@ -63,17 +64,22 @@ def compute_qalys(
         from months, and would give QALYs that are twelve times too small.
     discount_rate
         Annual rate, such as 0.035; required when the last timepoint is after month 12.
+    died_at_months
+        Month of death on the index of ``utilities``, missing for the living: utility is 0 from
+        then on, reached in a straight line from the last interview before.
 
     Returns
     -------
     Series
-        Named ``qaly``, in years, on the index of ``utilities``; missing when any utility is.
+        Named ``qaly``, in years, on the index of ``utilities``; missing when any utility is,
+        apart from those after a death.
 
     Raises
     ------
     DataError
         When a timepoint has no month, months do not differ or do not start at 0, a utility is
-        above 1 or not a finite number, or the discount rate is missing.
+        above 1 or not a finite number, the discount rate is missing, or somebody has a utility
+        after their death.
 
     Notes
     -----
@@ -127,7 +133,56 @@ def compute_qalys(
     weights = compute_area_weights(times / _MONTHS_PER_YEAR, discount_rate=discount_rate or 0.0)
     order = sorted(schedule, key=schedule.__getitem__)
     values = utilities[order].to_numpy(dtype=np.float64, na_value=np.nan)
-    return pd.Series(values @ weights, index=utilities.index, name="qaly")
+    qalys = pd.Series(values @ weights, index=utilities.index, name="qaly")
+    if died_at_months is not None:
+        deaths = _check_deaths(utilities[order], times, died_at_months)
+        for row, month in deaths.items():
+            qalys.iloc[row] = _end_with_death(values[row], times, month, discount_rate or 0.0)
+    return qalys
+
+
+def _check_deaths(
+    utilities: pd.DataFrame, times: FloatArray, died_at_months: pd.Series
+) -> dict[int, float]:
+    """Return the month of death by position, for those who died before the last timepoint."""
+    months = died_at_months.reindex(utilities.index).to_numpy(dtype=float, na_value=np.nan)
+    values = utilities.to_numpy(dtype=np.float64, na_value=np.nan)
+    is_after = times[None, :] >= months[:, None]
+    faults = []
+    if (months <= 0).any():
+        faults.append(
+            Fault(
+                code="CPI-E024",
+                column="died_at_months",
+                rows=find_rows(months <= 0),
+                rule="who died before the baseline has no follow-up",
+                cure="correct the month, or leave the person out",
+                allowed="more than 0",
+            )
+        )
+    lives_on = (is_after & (np.nan_to_num(values) != 0)).any(axis=1)
+    if lives_on.any():
+        faults.append(
+            Fault(
+                code="CPI-E024",
+                table="utilities",
+                rows=find_rows(lives_on),
+                rule="after a death the utility is 0, or empty",
+                cure="correct the utility or the month of death",
+            )
+        )
+    if faults:
+        raise DataError(faults)
+    return {int(row): float(months[row]) for row in np.flatnonzero(is_after.any(axis=1))}
+
+
+def _end_with_death(
+    values: FloatArray, times: FloatArray, month: float, discount_rate: float
+) -> float:
+    lived = times < month
+    knots = np.append(times[lived], month) / _MONTHS_PER_YEAR
+    weights = compute_area_weights(knots, discount_rate=discount_rate)
+    return float(np.append(values[lived], 0.0) @ weights)
 
 
 def compute_area_weights(years: FloatArray, *, discount_rate: float) -> FloatArray:

@@ -55,10 +55,23 @@ def select_unit_costs(
     if faults:
         raise DataError(faults)
     return SelectedPrices(
-        table=counted[["service", "unit", "unit_cost_gbp"]],
+        table=_describe(counted, payer[is_counted]),
         price_year=str(year),
         notes=_remark(prices, counted, perspective),
     )
+
+
+def _describe(prices: pd.DataFrame, payer: pd.Series) -> pd.DataFrame:
+    """Return each price with whose it is and what it counts to; nothing is guessed.
+
+    A service without a category is one by itself, and without a sector it has its payer's.
+    """
+    table = prices[["service", "unit", "unit_cost_gbp"]].copy()
+    for column, otherwise in (("category", prices["service"]), ("sector", payer)):
+        given = prices[column] if column in prices else pd.Series(pd.NA, index=prices.index)
+        table[column] = given.astype(object).where(given.notna(), otherwise)
+    table["perspective"] = payer
+    return table
 
 
 def _read_perspective(prices: pd.DataFrame) -> pd.Series:
@@ -152,7 +165,8 @@ def _find_other_years(counted: pd.DataFrame, year: str | None, years: list[str])
             column="price_year",
             rule=f"all prices must be of {year or 'one year'}; of another year: "
             f"{', '.join(sorted(listed))}",
-            cure="move the prices to one year with a published index, and say so in source",
+            cure="move the prices to one year: derive_price_year(unit_costs, price_year=..., "
+            "price_index=...)",
             allowed=year,
         )
     ]

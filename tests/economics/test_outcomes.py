@@ -116,3 +116,46 @@ def test_two_columns_of_utilities_with_one_name_are_refused():
     with pytest.raises(DataError) as caught:
         compute_qalys(wide, months={"a": 0, "b": 9})
     assert caught.value.codes == ("CPI-E006",)
+
+
+# death -----------------------------------------------------------------------------------------
+
+
+def test_utility_falls_to_zero_at_death_and_stays_there():
+    """0.8 falls to 0 over half a year: a triangle of 0.2; the living keep their trapezium."""
+    wide = pd.DataFrame({"b": [0.8, 0.8], "m12": [np.nan, 0.6]}, index=["x", "y"])
+    died = pd.Series({"x": 6.0})
+    found = compute_qalys(wide, months={"b": 0, "m12": 12}, died_at_months=died)
+    assert found.tolist() == pytest.approx([0.2, 0.7])
+
+
+def test_death_between_later_interviews_keeps_what_was_lived():
+    """0.8 and 0.6 at 0 and 6 months: 0.35; then 0.6 falls to 0 by month 9: 0.075."""
+    wide = pd.DataFrame({"b": [0.8], "m6": [0.6], "m12": [0.0]})
+    found = compute_qalys(
+        wide, months={"b": 0, "m6": 6, "m12": 12}, died_at_months=pd.Series([9.0])
+    )
+    assert found.tolist() == pytest.approx([0.425])
+
+
+def test_a_death_after_the_last_interview_changes_nothing():
+    wide = pd.DataFrame({"b": [0.8], "m12": [0.6]})
+    found = compute_qalys(wide, months=[0, 12], died_at_months=pd.Series([13.0]))
+    assert found.tolist() == pytest.approx([0.7])
+
+
+def test_death_in_the_second_year_is_discounted_like_life():
+    """1 for a year, then falling to 0 by month 18: 1 + 0.25/1.035."""
+    wide = pd.DataFrame({"b": [1.0], "m12": [1.0], "m24": [np.nan]})
+    found = compute_qalys(
+        wide, months=[0, 12, 24], discount_rate=0.035, died_at_months=pd.Series([18.0])
+    )
+    assert found.tolist() == pytest.approx([1 + 0.25 / 1.035])
+
+
+@pytest.mark.parametrize(("utility", "month"), [(0.6, 6.0), (np.nan, 0.0), (np.nan, -2.0)])
+def test_impossible_deaths_are_refused(utility, month):
+    wide = pd.DataFrame({"b": [0.8], "m12": [utility]})
+    with pytest.raises(DataError) as caught:
+        compute_qalys(wide, months=[0, 12], died_at_months=pd.Series([month]))
+    assert caught.value.codes == ("CPI-E024",)

@@ -180,7 +180,9 @@ def test_intervention_cost_by_hand():
     )
     assert result.by_category.groupby("agency_id")["cost"].sum().tolist() == [3500.0, 5250.0]
     people = pd.DataFrame({"participant_id": ["P1", "P2", "P3"], "agency_id": ["A2", "A1", "A9"]})
-    joined = result.join(people)["intervention_cost"]
+    with pytest.raises(DataError, match="CPI-E030"):
+        result.join(people)
+    joined = result.join(people, others=0.0)["intervention_cost"]
     assert joined.tolist() == pytest.approx([5250 * 0.375 / 30, 3500 * 0.375 / 20, 0.0])
 
 

@@ -62,8 +62,14 @@ class UnitCosts(pa.DataFrameModel):
     )
     price_year: Column = text("financial year of the price, such as 2012/13", nullable=False)
     perspective: Absent = category("whose cost it is", allowed=PERSPECTIVES)
+    sector: Absent = text("who provides or bears it, such as NHS, social care, informal care")
+    unit_cost_std_error: Absent = number(
+        "standard error of the price, for its uncertainty", unit="GBP", minimum=0
+    )
     source: Column = text("where the price comes from", nullable=False)
     is_verified: Column = boolean("whether the price was checked in its source", nullable=False)
+    # Last: the name hides the function of the other columns.
+    category: Absent = text("group of services that tables add up, such as community care")
 
     class Config:
         """Rules of the table."""
