@@ -1,4 +1,4 @@
-"""Intraclass correlation of ratings: six forms from the mean squares of an analysis of variance."""
+"""Intraclass correlation of ratings: six forms from mean squares, or from REML with gaps."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pandas as pd
 from scipy import stats
 
+from cpi_analysis.fidelity.icc_reml import RatingComponents, fit_rating_components
 from cpi_analysis.fidelity.mean_squares import (
     FORMS,
     MeanSquares,
@@ -16,10 +17,13 @@ from cpi_analysis.fidelity.mean_squares import (
     compute_mean_squares,
     noise_df_of,
     noise_of,
+    step_up,
 )
 from cpi_analysis.fidelity.rating_matrix import (
+    check_finite,
     check_matrix,
     check_ratings,
+    choose_method,
     cross_raters,
     stack_by_target,
 )
@@ -37,6 +41,8 @@ ALIASES = {
     "ICC(2,k)": "ICC(A,k)",
     "ICC(3,k)": "ICC(C,k)",
 }
+#: How the variances are estimated.
+METHODS = ("auto", "anova", "reml")
 _MEANING = {
     "1": "agreement of raters who differ from target to target (one-way)",
     "A": "absolute agreement of the same raters (two-way)",
@@ -96,6 +102,7 @@ def estimate_icc(
     rater: str,
     rating: str,
     form: str = "ICC(A,k)",
+    method: str = "auto",
     confidence_level: float = 0.95,
 ) -> IccResult:
     """Estimate how far raters agree on the same targets.
@@ -111,6 +118,10 @@ def estimate_icc(
         ``ICC(C,k)`` for the mean of the k raters, or ``all``. 1: every target has raters of
         its own; A: same raters, absolute agreement; C: same raters, consistency. Shrout and
         Fleiss' ICC(2,·) is A, their ICC(3,·) is C.
+    method
+        ``anova``: mean squares of the targets that have every rating. ``reml``: variances by
+        restricted maximum likelihood, from every rating. ``auto``: ``anova`` when no rating is
+        missing, else ``reml``; the ``method`` of the result says which.
     confidence_level
         Level of the intervals.
 
@@ -119,18 +130,19 @@ def estimate_icc(
     IccResult
         One row per form: ``form``, ``estimate``, ``conf_low``, ``conf_high``, ``statistic``,
         ``df1``, ``df2``, ``p_value`` (F test of no difference between targets), ``n``
-        (targets with every rating), ``n_raters``. A coefficient can be below 0.
+        (targets used), ``n_raters``. A coefficient from mean squares can be below 0.
 
     Raises
     ------
     DataError
         CPI-E011 when a column is missing, CPI-E013 when a rater rated a target twice,
         CPI-E014 when a target or rater is not named, CPI-E020 when a rating is not a number,
-        CPI-E045 when the form is not known or the ratings are not a DataFrame, CPI-E006 when
-        a column name occurs twice, CPI-E024 when the level is not between 0 and 1.
+        CPI-E045 when the form or method is not known or the ratings are not a DataFrame,
+        CPI-E006 when a column name occurs twice, CPI-E024 when the level is not between 0 and 1.
     ModelError
-        CPI-M008 with one rater, fewer than two targets with every rating, or ratings that
-        are all the same; CPI-M006 when a rating is infinite.
+        CPI-M008 with one rater, fewer than two targets with enough ratings, raters that are
+        not connected by targets in common, or ratings that are all the same; CPI-M006 when a
+        rating is infinite; CPI-M005 when REML finds no optimum.
 
     Notes
     -----
@@ -164,26 +176,40 @@ def estimate_icc(
     forms = FORMS if form == "all" else (ALIASES.get(form, form),)
     if forms[0] not in FORMS:
         raise refuse_choice("form", form, (*FORMS, *ALIASES, "all"))
+    if method not in METHODS:
+        raise refuse_choice("method", method, METHODS)
+    names = {"target": target, "rater": rater, "rating": rating}
     check_ratings(ratings, target=target, rater=rater, rating=rating)
+    check_finite(ratings[rating])
+    is_one_way = all(name[4] == "1" for name in forms)
+    if method == "auto":
+        method = choose_method(ratings, **names, is_one_way=is_one_way)
+    if method == "anova":
+        return _estimate_anova(ratings, names, forms, confidence_level)
+    return _estimate_reml(ratings, names, forms, confidence_level)
+
+
+def _estimate_anova(
+    ratings: pd.DataFrame, names: dict[str, str], forms: tuple[str, ...], level: float
+) -> IccResult:
     is_one_way = all(name[4] == "1" for name in forms)
     wide = (
-        stack_by_target(ratings, target=target, rating=rating)
+        stack_by_target(ratings, target=names["target"], rating=names["rating"])
         if is_one_way
-        else cross_raters(ratings, target=target, rater=rater, rating=rating)
+        else cross_raters(ratings, **names)
     )
     check_matrix(wide)
     squares = compute_mean_squares(wide)
     n, k = wide.shape
-    n_missing = int(ratings[target].nunique()) - n
+    n_missing = int(ratings[names["target"]].nunique()) - n
     design = "ratings within targets" if is_one_way else "targets × raters"
     return IccResult(
-        estimates=pd.DataFrame([_estimate_form(squares, f, confidence_level) for f in forms]),
+        estimates=pd.DataFrame([_estimate_form(squares, f, level, k) for f in forms]),
         n_participants=None,
         n_agencies=None,
         method=f"mean squares of {design}; intervals of McGraw and Wong (F distribution)",
-        confidence_level=confidence_level,
-        estimand="share of the variance of a rating (1) or of the mean of the raters (k) that "
-        "lies between targets: " + "; ".join(dict.fromkeys(_MEANING[name[4]] for name in forms)),
+        confidence_level=level,
+        estimand=_phrase_estimand(forms),
         notes=_describe(squares, n_missing, is_one_way=is_one_way),
         n_targets=n,
         n_raters=k,
@@ -191,15 +217,65 @@ def estimate_icc(
     )
 
 
+def _estimate_reml(
+    ratings: pd.DataFrame, names: dict[str, str], forms: tuple[str, ...], level: float
+) -> IccResult:
+    is_one_way = all(name[4] == "1" for name in forms)
+    found = fit_rating_components(ratings, **names, is_one_way=is_one_way)
+    rows = [_estimate_form(found.squares, f, level, found.n_raters) for f in forms]
+    per_target = found.squares.n_raters
+    design = "targets" if is_one_way else "targets and raters"
+    return IccResult(
+        estimates=pd.DataFrame(rows),
+        n_participants=None,
+        n_agencies=None,
+        method=f"REML variances of {design}; intervals of McGraw and Wong (F distribution) with "
+        f"{round_half_up(per_target, 2)} ratings per target",
+        confidence_level=level,
+        estimand=_phrase_estimand(forms),
+        notes=_describe_reml(found),
+        n_targets=found.n_targets,
+        n_raters=found.n_raters,
+        n_missing=int(ratings[names["target"]].nunique()) - found.n_targets,
+    )
+
+
+def _phrase_estimand(forms: tuple[str, ...]) -> str:
+    return (
+        "share of the variance of a rating (1) or of the mean of the raters (k) that "
+        "lies between targets: " + "; ".join(dict.fromkeys(_MEANING[name[4]] for name in forms))
+    )
+
+
+def _describe_reml(found: RatingComponents) -> tuple[str, ...]:
+    notes = []
+    if found.n_missing:
+        share = found.n_missing / (found.n_missing + found.n_ratings)
+        notes.append(
+            f"{found.n_missing} ratings of a target by a rater are missing ({share:.0%}); every "
+            "rating is used, on the condition that what is missing depends on what is observed."
+        )
+    if found.is_singular:
+        notes.append(
+            "A variance is estimated as zero (the unrestricted estimate may be below): the "
+            "coefficient lies at its boundary. Have more targets rated, or by more raters."
+        )
+    if found.n_targets < FEW_TARGETS:
+        notes.append(f"Fewer than {FEW_TARGETS} targets: the estimate is imprecise.")
+    return tuple(notes)
+
+
 def _estimate_form(
-    squares: MeanSquares, form: str, confidence_level: float
+    squares: MeanSquares, form: str, confidence_level: float, n_raters: int
 ) -> dict[str, str | float | int]:
-    low, high = compute_icc_interval(squares, form, confidence_level=confidence_level)
+    low, high = compute_icc_interval(
+        squares, form, confidence_level=confidence_level, n_averaged=n_raters
+    )
     noise, df1, df2 = noise_of(squares, form), squares.n_targets - 1, noise_df_of(squares, form)
     statistic = squares.targets / noise if noise else float("inf")
     return {
         "form": form,
-        "estimate": compute_icc(squares, form),
+        "estimate": _compute_point(squares, form, n_raters),
         "conf_low": low,
         "conf_high": high,
         "statistic": statistic,
@@ -207,8 +283,14 @@ def _estimate_form(
         "df2": df2,
         "p_value": float(stats.f.sf(statistic, df1, df2)),
         "n": squares.n_targets,
-        "n_raters": squares.n_raters,
+        "n_raters": n_raters,
     }
+
+
+def _compute_point(squares: MeanSquares, form: str, n_raters: int) -> float:
+    if form.endswith("k)") and n_raters != squares.n_raters:
+        return step_up(compute_icc(squares, form.replace("k)", "1)")), n_raters)
+    return compute_icc(squares, form)
 
 
 def _describe(squares: MeanSquares, n_missing: int, *, is_one_way: bool) -> tuple[str, ...]:
@@ -217,7 +299,7 @@ def _describe(squares: MeanSquares, n_missing: int, *, is_one_way: bool) -> tupl
     noise = squares.within if is_one_way else squares.error
     if n_missing:
         why = (
-            f"they do not have {squares.n_raters} ratings, the commonest number"
+            f"they do not have {squares.n_raters:g} ratings, the commonest number"
             if is_one_way
             else "a rating is missing"
         )

@@ -16,10 +16,13 @@ _ROUNDING = 1e-13
 
 @dataclass(frozen=True, kw_only=True)
 class MeanSquares:
-    """Mean squares of targets × raters: between targets, between raters, error, within targets."""
+    """Mean squares of targets × raters: between targets, between raters, error, within targets.
+
+    ``n_raters`` is a mean number of ratings per target when the ratings have gaps.
+    """
 
     n_targets: int
-    n_raters: int
+    n_raters: float
     targets: float
     raters: float
     error: float
@@ -61,16 +64,24 @@ def compute_icc(squares: MeanSquares, form: str) -> float:
 
 
 def compute_icc_interval(
-    squares: MeanSquares, form: str, *, confidence_level: float
+    squares: MeanSquares, form: str, *, confidence_level: float, n_averaged: int | None = None
 ) -> tuple[float, float]:
-    """Return the interval of one form (McGraw and Wong 1996, table 7)."""
+    """Return the interval of one form (McGraw and Wong 1996, table 7).
+
+    ``n_averaged`` raters are averaged in the forms k; None for as many as rated.
+    """
     tail = (1 - confidence_level) / 2
     single = _agreement_interval if form[4] == "A" else _exact_interval
     low, high = single(squares, form, tail)
     if form.endswith("k)"):
-        k = squares.n_raters
-        return k * low / (1 + (k - 1) * low), k * high / (1 + (k - 1) * high)
+        k = squares.n_raters if n_averaged is None else n_averaged
+        return step_up(low, k), step_up(high, k)
     return low, high
+
+
+def step_up(single: float, k: float) -> float:
+    """Return the reliability of the mean of k ratings from that of one (Spearman–Brown)."""
+    return k * single / (1 + (k - 1) * single)
 
 
 def noise_of(squares: MeanSquares, form: str) -> float:
@@ -78,7 +89,7 @@ def noise_of(squares: MeanSquares, form: str) -> float:
     return squares.within if form[4] == "1" else squares.error
 
 
-def noise_df_of(squares: MeanSquares, form: str) -> int:
+def noise_df_of(squares: MeanSquares, form: str) -> float:
     """Return the degrees of freedom of that mean square."""
     n = squares.n_targets if form[4] == "1" else squares.n_targets - 1
     return n * (squares.n_raters - 1)

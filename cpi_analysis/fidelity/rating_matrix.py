@@ -55,9 +55,22 @@ def stack_by_target(ratings: pd.DataFrame, *, target: str, rating: str) -> NDArr
     return matrix
 
 
-def check_matrix(matrix: NDArray[np.float64]) -> None:
-    """Raise unless the ratings are finite and differ."""
-    if not np.isfinite(matrix).all():
+def choose_method(
+    ratings: pd.DataFrame, *, target: str, rater: str, rating: str, is_one_way: bool
+) -> str:
+    """Return ``anova`` for a full table, else ``reml`` when two targets have two ratings."""
+    known = ratings[ratings[rating].notna()]
+    sizes = known[target].value_counts()
+    if (sizes >= 2).sum() < 2:
+        # The way with mean squares says what is lacking.
+        return "anova"
+    k = sizes.max() if is_one_way else known[rater].nunique()
+    return "anova" if (sizes == k).all() else "reml"
+
+
+def check_finite(values: pd.Series[float]) -> None:
+    """Raise CPI-M006 when a rating is infinite."""
+    if np.isinf(values.dropna().to_numpy(dtype=np.float64)).any():
         raise ModelError(
             Fault(
                 code="CPI-M006",
@@ -65,6 +78,10 @@ def check_matrix(matrix: NDArray[np.float64]) -> None:
                 cure="set impossible ratings to missing",
             )
         )
+
+
+def check_matrix(matrix: NDArray[np.float64]) -> None:
+    """Raise unless the ratings differ."""
     if np.ptp(matrix) == 0:
         raise refuse_items(
             "all ratings are the same", "targets that do not differ cannot be told apart"

@@ -41,7 +41,7 @@ def to_long(matrix: object) -> pd.DataFrame:
     return wide.reset_index().melt("target", var_name="rater", value_name="rating")
 
 
-def estimate(matrix: object, form: str = "all", **changes: float) -> IccResult:
+def estimate(matrix: object, form: str = "all", **changes: object) -> IccResult:
     return estimate_icc(
         to_long(matrix), target="target", rater="rater", rating="rating", form=form, **changes
     )
@@ -83,7 +83,7 @@ def test_other_tables_agree_with_psych_and_irr(name):
     if name == "expsy3_complete":
         matrix = matrix[["r1", "r2", "r3"]]
     expected = reference_json("fidelity/ref_icc.json")[name]
-    result = estimate(matrix)
+    result = estimate(matrix, method="anova")
     found = result.tidy()[["estimate", "conf_low", "conf_high"]].to_numpy()
     psych = expected["psych_anova"]["results"]
     assert found == pytest.approx(
@@ -203,7 +203,7 @@ def test_negative_coefficient_is_reported_as_it_is():
 
 def test_incomplete_targets_are_left_out_and_counted():
     matrix = np.array([*SHROUT_FLEISS, [1, 2, 3, np.nan]], dtype=float)
-    result = estimate(matrix, "ICC(A,1)")
+    result = estimate(matrix, "ICC(A,1)", method="anova")
     assert result.tidy()["estimate"][0] == pytest.approx(PSYCH[1][1], abs=EXACT)
     assert result.n_missing == 1
     assert any("1 of 7 targets left out" in note for note in result.notes)
@@ -283,7 +283,7 @@ def test_one_way_forms_work_when_every_target_has_raters_of_its_own(form, value,
 def test_targets_with_another_number_of_ratings_are_left_out_and_counted():
     more = [*SHROUT_FLEISS, [1, 2, np.nan, np.nan], [9, 9, 9, np.nan], [7, 7, 7, np.nan]]
     names = {"target": "target", "rater": "rater", "rating": "rating"}
-    result = estimate_icc(own_raters(more), **names, form="ICC(1,1)")
+    result = estimate_icc(own_raters(more), **names, form="ICC(1,1)", method="anova")
     assert result.tidy()["estimate"][0] == pytest.approx(PSYCH[0][1], abs=EXACT)
     assert (result.n_targets, result.n_missing) == (6, 3)
     assert "3 of 9 targets left out: they do not have 4 ratings" in result.notes[0]
@@ -317,3 +317,80 @@ def test_targets_are_not_called_participants():
     assert result.n_targets == 6
     assert "6 targets; 4 raters" in repr(result)
     assert "participants" not in repr(result)
+
+
+# REML ------------------------------------------------------------------------------------------
+
+#: lme4 stops near the optimum; psych's coefficients are off the closed form by 1e-6.
+LME4_STOPS = 5e-6
+#: lme4 1.1-31: targets, raters, error; and the one-way ICC of the table with unequal numbers.
+LME4_GAPS = (2.34212360359455, 5.44001783219879, 1.16249288336887)
+LME4_ONE_WAY = 0.411823780830508
+#: REML of a full table equals the analysis of variance, found here by iteration.
+OPTIMUM = 1e-7
+
+
+def test_ratings_with_a_gap_agree_with_psych():
+    # psych 2.2.9, ICC(lmer = TRUE), of 30 targets and 3 raters with one rating missing.
+    expected = reference_json("fidelity/ref_icc.json")["expsy3_with_missing_lmer"]["results"]
+    matrix = pd.read_csv(reference_path("fidelity/expsy.csv"))[["r1", "r2", "r3"]]
+    result = estimate(matrix)
+    table = result.tidy().set_index("form").loc[list(FORMS)]
+    for ours, theirs in (("estimate", "icc"), ("conf_low", "lower"), ("conf_high", "upper")):
+        assert table[ours].to_numpy() == pytest.approx(np.array(expected[theirs]), abs=LME4_STOPS)
+    assert (result.n_targets, result.n_missing) == (30, 0)
+    assert "REML" in result.method
+    assert any("1 ratings of a target" in note for note in result.notes)
+
+
+# lme4 1.1-31, lmer(rating ~ 1 + (1 | target) + (1 | rater)) of SHROUT_FLEISS without the ratings
+# of target 1 by rater 4 and of target 3 by raters 2 and 3, optimiser tolerance 1e-12.
+def test_components_of_a_table_with_gaps_agree_with_lme4():
+    matrix = np.array(SHROUT_FLEISS, dtype=float)
+    matrix[0, 3] = matrix[2, 1] = matrix[2, 2] = np.nan
+    table = estimate(matrix).tidy().set_index("form")["estimate"]
+    targets, raters, error = LME4_GAPS
+    assert table["ICC(A,1)"] == pytest.approx(targets / (targets + raters + error), abs=LME4_STOPS)
+    assert table["ICC(C,1)"] == pytest.approx(targets / (targets + error), abs=LME4_STOPS)
+
+
+def test_reml_of_a_full_table_is_the_analysis_of_variance():
+    matrix = simulate_matrix(20, 4, seed=3)
+    anova, reml = (estimate(matrix, method=name).tidy() for name in ("anova", "reml"))
+    pd.testing.assert_frame_equal(anova, reml, rtol=OPTIMUM, atol=OPTIMUM, check_dtype=False)
+    one_way = [
+        estimate_icc(
+            own_raters(matrix),
+            target="target",
+            rater="rater",
+            rating="rating",
+            method=name,
+            form="ICC(1,1)",
+        ).tidy()["estimate"][0]
+        for name in ("anova", "reml")
+    ]
+    assert one_way[0] == pytest.approx(one_way[1], abs=OPTIMUM)
+
+
+def test_raters_without_overlap_are_refused_under_reml():
+    names = {"target": "target", "rater": "rater", "rating": "rating"}
+    with pytest.raises(ModelError, match="not connected") as caught:
+        estimate_icc(own_raters(simulate_matrix(6, 2, seed=1)), **names, form="ICC(A,1)")
+    assert caught.value.codes == ("CPI-M008",)
+
+
+def test_unequal_numbers_of_ratings_are_all_used_in_the_one_way_form():
+    more = [*SHROUT_FLEISS, [1, 2, np.nan, np.nan], [9, 9, 9, np.nan], [7, 7, 7, np.nan]]
+    names = {"target": "target", "rater": "rater", "rating": "rating"}
+    result = estimate_icc(own_raters(more), **names, form="ICC(1,1)")
+    assert (result.n_targets, result.n_missing, result.n_raters) == (9, 0, 4)
+    assert result.tidy()["estimate"][0] == pytest.approx(LME4_ONE_WAY, abs=LME4_STOPS)
+
+
+def test_a_variance_of_zero_is_flagged():
+    wide = simulate_matrix(12, 3, seed=2) * 0.1 + np.array([0.0, 3.0, 6.0])
+    wide -= wide.mean(axis=1, keepdims=True)
+    wide[0, 0] = np.nan
+    result = estimate(wide, "ICC(A,1)")
+    assert result.tidy()["estimate"][0] == pytest.approx(0, abs=1e-6)
+    assert any("estimated as zero" in note for note in result.notes)
