@@ -26,6 +26,7 @@ from cpi_analysis.effectiveness.regression_to_mean import (
     RegressionToMeanResult,
     estimate_regression_to_mean,
 )
+from cpi_analysis.effectiveness.repeated_mancova import RepeatedMancovaResult, fit_repeated_mancova
 from cpi_analysis.effectiveness.tables import (
     DescriptiveTableResult,
     OutcomeTableResult,
@@ -56,6 +57,7 @@ __all__ = [
     "ParametricBootstrapResult",
     "PropensityResult",
     "RegressionToMeanResult",
+    "RepeatedMancovaResult",
     "WildBootstrapResult",
     "build_analysis_set",
     "build_balance_table",
@@ -78,4 +80,5 @@ __all__ = [
     "fit_moderator_model",
     "fit_outcome_model",
     "fit_propensity",
+    "fit_repeated_mancova",
 ]

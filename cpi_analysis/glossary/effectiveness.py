@@ -25,6 +25,10 @@ ENTRIES: dict[str, GlossaryEntry] = {
         "share of people with a propensity that occurs in the other group", "proportion"
     ),
     "correlation": GlossaryEntry("correlation", "number"),
+    # multivariate analysis of variance
+    "test": GlossaryEntry("which test", "text"),
+    "value": GlossaryEntry("value of the statistic, or its correction for sphericity", "number"),
+    "partial_eta_squared": GlossaryEntry("partial eta squared", "proportion"),
     # marginal means and contrasts
     "level": GlossaryEntry("values of the columns that the row is about", "text"),
     "n_target": GlossaryEntry("number in the target group", "count"),

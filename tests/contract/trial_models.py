@@ -65,4 +65,10 @@ FACTORIES: dict[str, Callable[[], Result]] = {
     "MarginalMeansResult": lambda: effectiveness.estimate_marginal_means(
         _model(), by=["arm", "sector"]
     ),
+    "RepeatedMancovaResult": lambda: effectiveness.fit_repeated_mancova(
+        _people().assign(u0=lambda d: d["before"] % 7, u9=lambda d: d["outcome"] % 5),
+        outcomes={"score": ["before", "outcome"], "other": ["u0", "u9"]},
+        group="arm",
+        cluster="agency_id",
+    ),
 }
