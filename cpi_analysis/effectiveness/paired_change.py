@@ -10,6 +10,7 @@ import pandas as pd
 
 from cpi_analysis.effectiveness.analysis_set import AnalysisSet, has_own_baseline
 from cpi_analysis.effectiveness.figures import draw_intervals
+from cpi_analysis.effectiveness.mixed_models import fit_mixed_model
 from cpi_analysis.effectiveness.wording import format_interval, phrase_amount
 from cpi_analysis.errors import Fault, ModelError
 from cpi_analysis.inference.input_checks import check_confidence_level
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
 #: A standard deviation and an interval need at least this many.
 FEWEST = 3
+PAIRED, MIXED = "paired t test", "mixed model with agencies"
 CLUSTER_NOTE = (
-    "Participants are taken as independent: the agencies are ignored, and the interval is too "
-    "narrow if agencies differ in change."
+    "In the paired t test participants are taken as independent: the agencies are ignored, and "
+    "the interval is too narrow if agencies differ in change. The mixed model allows for that."
 )
 NO_COMPARISON_NOTE = (
     "There is no comparison: change may come from time, from regression to the mean or from who "
@@ -32,7 +34,13 @@ NO_COMPARISON_NOTE = (
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class PairedChangeResult(Result):
-    """Mean change from baseline, in all participants and by group."""
+    """Mean change from baseline, in all participants and by group.
+
+    Parameters
+    ----------
+    label, unit, months
+        The outcome, and when it was measured.
+    """
 
     title: ClassVar[str] = "Change from baseline"
 
@@ -47,14 +55,23 @@ class PairedChangeResult(Result):
         return (
             f"{self.label} changed by {phrase_amount(change, self.unit)} on average from baseline "
             f"to {self.months:g} months ({self.confidence_level:.0%} CI {low} to {high}; "
-            f"{self.n_participants} participants, agencies ignored, no comparison)."
+            f"{self.n_participants} participants, agencies ignored, no comparison"
+            f"{self._say_mixed()})."
         )
+
+    def _say_mixed(self) -> str:
+        rows = self.estimates[self.estimates["analysis"] == MIXED]
+        if rows.empty or rows["group"].iloc[0] != "all":
+            return ""
+        row = rows.iloc[0].to_dict()
+        change, low, high = format_interval(row["estimate"], row["conf_low"], row["conf_high"])
+        return f"; with agencies {change}, {low} to {high}"
 
     def _draw(self, ax: Axes) -> None:
         rows = self.estimates
         draw_intervals(
             ax,
-            labels=list(rows["group"]),
+            labels=list(rows["group"] + "\n" + rows["analysis"]),
             estimates=rows["estimate"].to_numpy(),
             low=rows["conf_low"].to_numpy(),
             high=rows["conf_high"].to_numpy(),
@@ -81,7 +98,9 @@ def estimate_paired_change(
     PairedChangeResult
         A row for all participants and one per group: mean change, paired t test, and the
         standardised change ``dz`` (mean change over its standard deviation) with Hedges'
-        correction for small samples.
+        correction for small samples. Then the same by a mixed model of the changes with an
+        effect of each agency and Kenward-Roger df, which is the one to read when agencies
+        differ; its mean weighs agencies more evenly than people.
 
     Raises
     ------
@@ -103,29 +122,41 @@ def estimate_paired_change(
         raise _fault("CPI-M004", "the set has no baseline of the same measure", "use baseline=same")
     data = analysis_set.data.assign(change=lambda d: d["outcome"] - d["baseline"])
     contrast = analysis_set.contrast
-    groups = {"all": data["change"]}
+    groups = {"all": data}
     groups |= {
-        name: data.loc[data["exposure"] == name, "change"]
-        for name in (contrast.target, contrast.reference)
+        name: data[data["exposure"] == name] for name in (contrast.target, contrast.reference)
     }
     outcome = f"{analysis_set.measure}@{analysis_set.timepoint}"
     where = {"measure": analysis_set.measure, "timepoint": analysis_set.timepoint}
-    rows = [
-        {**where, "group": name, "unit": analysis_set.unit, **_estimate(change, level, outcome)}
-        for name, change in groups.items()
-        if name == "all" or len(change) >= FEWEST
+    kept = {name: part for name, part in groups.items() if name == "all" or len(part) >= FEWEST}
+    notes = [
+        f"No row for {name}: fewer than {FEWEST} participants."
+        for name in groups
+        if len(groups[name]) < FEWEST
     ]
-    small = [name for name, change in groups.items() if len(change) < FEWEST]
-    notes = [f"No row for {name}: fewer than {FEWEST} participants." for name in small]
+    rows = [
+        {**where, "group": name, "analysis": PAIRED, "unit": analysis_set.unit}
+        | _estimate(part["change"], level, outcome)
+        for name, part in kept.items()
+    ]
+    for name, part in kept.items():
+        try:
+            mixed = _estimate_mixed(part, level)
+        except ModelError as error:
+            notes.append(f"No {MIXED} for {name}: {error.faults[0].rule}.")
+            continue
+        rows.append({**where, "group": name, "analysis": MIXED, "unit": analysis_set.unit} | mixed)
     return PairedChangeResult(
         estimates=pd.DataFrame(rows),
         n_participants=analysis_set.n_participants,
         n_agencies=analysis_set.n_agencies,
-        method="Paired t test, ignoring agencies",
+        method="Paired t test, ignoring agencies; and a linear mixed model with an intercept per "
+        "agency, Kenward–Roger",
         confidence_level=level,
         estimand=(
             f"Mean change in {analysis_set.label} from baseline to {analysis_set.months:g} months "
-            "in participants who have both."
+            "in participants who have both, whatever happened between; change without a "
+            "comparison, no effect."
         ),
         notes=(NO_COMPARISON_NOTE, CLUSTER_NOTE, *notes, *analysis_set.notes),
         label=analysis_set.label,
@@ -168,3 +199,12 @@ def _estimate(changes: pd.Series[float], level: float, outcome: str) -> dict[str
         "effect_size_dz": float(pingouin.compute_effsize(change, 0.0, eftype="cohen")),
         "effect_size_hedges": float(pingouin.compute_effsize(change, 0.0, eftype="hedges")),
     }
+
+
+def _estimate_mixed(part: pd.DataFrame, level: float) -> dict[str, float]:
+    """Return the mean change with an effect of each agency."""
+    fitted = fit_mixed_model(
+        part, formula="change ~ 1", random={"agency_id": "1"}, confidence_level=level
+    )
+    row = fitted.estimates.drop(columns="term").iloc[0].to_dict()
+    return {"n": len(part), **{str(name): float(value) for name, value in row.items()}}

@@ -11,6 +11,7 @@ from scipy import stats
 
 from cpi_analysis.effectiveness import build_analysis_set, estimate_paired_change
 from cpi_analysis.errors import DataError, ModelError
+from tests.effectiveness.made_trial import make_trial as make_made_trial
 from tests.effectiveness.small_trial import make_trial
 
 
@@ -51,7 +52,7 @@ def test_hand_worked():
 def test_agrees_with_scipy_by_group():
     analysis_set = build_analysis_set(make_trial(), measure="wemwbs", timepoint="m9")
     result = estimate_paired_change(analysis_set, confidence_level=0.9)
-    rows = result.tidy().set_index("group")
+    rows = result.tidy().query("analysis == 'paired t test'").set_index("group")
     assert list(rows.index) == ["all", "intervention", "comparison"]
     for group, row in rows.iterrows():
         data = analysis_set.data
@@ -69,13 +70,35 @@ def test_says_that_agencies_and_comparison_are_missing():
     )
     assert any("agencies are ignored" in note for note in result.notes)
     assert any("no estimate of an effect" in note for note in result.notes)
-    assert "agencies ignored, no comparison" in result.summary()
+    assert "agencies ignored, no comparison; with agencies" in result.summary()
     assert " points on average from baseline to 9 months (95% CI" in result.summary()
     assert result.estimand.startswith("Mean change in Well-being (WEMWBS) from baseline to 9 ")
     assert set(result.tidy()["unit"]) == {"points"}
     ax = result.plot()
     assert "Mean change" in ax.get_xlabel()
     plt.close(ax.figure)
+
+
+def test_change_with_agencies_is_that_of_lmer():
+    # lmer(I(after - before) ~ 1 + (1|agency)) on the people of made_trial, all and by arm, with
+    # Kenward-Roger: lme4 1.1-31 (bobyqa, rhoend 1e-13), pbkrtest 0.5.2.
+    one = build_analysis_set(make_made_trial(), measure="score", timepoint="m9")
+    rows = estimate_paired_change(one).tidy().set_index(["analysis", "group"])
+    expected = {
+        "all": [-6.78131763301, 1.30972031414, 10.99691901318],
+        "intervention": [-5.96654191920, 1.43088466920, 4.99277425428],
+    }
+    for group, numbers in expected.items():
+        row = rows.loc[("mixed model with agencies", group)]
+        assert row[["estimate", "std_error", "df"]].tolist() == pytest.approx(numbers, rel=1e-6)
+
+
+def test_one_agency_has_no_row_with_agencies():
+    changes = [1.0, 2.0, 3.0, 5.0, 2.0]
+    alone = make_set([10.0] * 5, [10.0 + change for change in changes], ["intervention"] * 5)
+    result = estimate_paired_change(alone)
+    assert set(result.tidy()["analysis"]) == {"paired t test"}
+    assert any(note.startswith("No mixed model with agencies for all") for note in result.notes)
 
 
 def test_refuses_sets_without_change():
