@@ -7,17 +7,24 @@ from cpi_analysis.fidelity.alpha import AlphaResult, estimate_alpha
 from cpi_analysis.fidelity.bands import FidelityBandResult, build_fidelity_bands
 from cpi_analysis.fidelity.content_validity import ContentValidityResult, compute_content_validity
 from cpi_analysis.fidelity.cutoff import CutoffResult, estimate_cutoff
+from cpi_analysis.fidelity.differential_item_functioning import (
+    DifferentialItemFunctioningResult,
+    estimate_differential_item_functioning,
+)
 from cpi_analysis.fidelity.domain_reliability import (
     DomainReliabilityResult,
     estimate_domain_reliability,
 )
+from cpi_analysis.fidelity.graded_response import GradedResponseResult, fit_graded_response
 from cpi_analysis.fidelity.icc import IccResult, estimate_icc
+from cpi_analysis.fidelity.item_curves import ItemCurveResult, compute_item_curves
 from cpi_analysis.fidelity.kappa import KappaResult, estimate_kappa
 from cpi_analysis.fidelity.krippendorff import KrippendorffResult, estimate_krippendorff
 from cpi_analysis.fidelity.limits_of_agreement import (
     LimitsOfAgreementResult,
     compute_limits_of_agreement,
 )
+from cpi_analysis.fidelity.partial_credit import PartialCreditResult, fit_partial_credit
 from cpi_analysis.fidelity.polychoric import PolychoricResult, compute_polychoric
 from cpi_analysis.fidelity.scores import (
     build_fidelity_items,
@@ -31,27 +38,35 @@ __all__ = [
     "AlphaResult",
     "ContentValidityResult",
     "CutoffResult",
+    "DifferentialItemFunctioningResult",
     "DomainReliabilityResult",
     "FidelityBandResult",
+    "GradedResponseResult",
     "IccResult",
+    "ItemCurveResult",
     "KappaResult",
     "KrippendorffResult",
     "LimitsOfAgreementResult",
+    "PartialCreditResult",
     "PolychoricResult",
     "SourceAgreementResult",
     "build_fidelity_bands",
     "build_fidelity_items",
     "build_source_scores",
     "compute_content_validity",
+    "compute_item_curves",
     "compute_limits_of_agreement",
     "compute_polychoric",
     "derive_fidelity_scores",
     "estimate_agreement",
     "estimate_alpha",
     "estimate_cutoff",
+    "estimate_differential_item_functioning",
     "estimate_domain_reliability",
     "estimate_icc",
     "estimate_kappa",
     "estimate_krippendorff",
     "estimate_source_agreement",
+    "fit_graded_response",
+    "fit_partial_credit",
 ]

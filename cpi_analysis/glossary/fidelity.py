@@ -33,4 +33,15 @@ ENTRIES: dict[str, GlossaryEntry] = {
     ),
     "n_empty_cells": GlossaryEntry("cells of the pair's table that hold nobody", "count"),
     "smallest_eigenvalue": GlossaryEntry("smallest eigenvalue of the correlations", "number"),
+    # models of answers
+    "trait": GlossaryEntry("place on the trait that the items measure", "number"),
+    "answer": GlossaryEntry("answer to an item", "number"),
+    "r_squared_change": GlossaryEntry("change of Nagelkerke's R²", "proportion"),
+    "reliability": GlossaryEntry("reliability of people's places on the trait", "proportion"),
+    "marginal_reliability": GlossaryEntry("mean of information over itself plus one", "proportion"),
+    "separation": GlossaryEntry("share of people's variance that is not error", "proportion"),
+    "n_parameters": GlossaryEntry("free parameters of the model", "count"),
+    "n_starts": GlossaryEntry("starting points tried", "count"),
+    "n_best": GlossaryEntry("starting points that led to the best optimum", "count"),
+    "n_extreme": GlossaryEntry("people with the lowest or highest score", "count"),
 }
