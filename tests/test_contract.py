@@ -46,15 +46,21 @@ def _find_classes() -> dict[str, type[Result]]:
     return found
 
 
+@cache
+def _make(name: str) -> Result:
+    """Return the instance of a class, made once: results are frozen and hand out copies."""
+    return FACTORIES[name]()
+
+
 @pytest.fixture(params=sorted(FACTORIES))
 def result(request: pytest.FixtureRequest) -> Iterator[Result]:
-    yield FACTORIES[request.param]()
+    yield _make(request.param)
     plt.close("all")
 
 
 def test_every_result_class_is_listed_and_every_factory_makes_its_class():
     assert set(_find_classes()) == set(FACTORIES)
-    made = {name: type(factory()).__name__ for name, factory in FACTORIES.items()}
+    made = {name: type(_make(name)).__name__ for name in FACTORIES}
     assert made == {name: name for name in FACTORIES}
 
 

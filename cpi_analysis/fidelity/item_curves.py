@@ -92,8 +92,8 @@ def compute_item_curves(model: ResponseModel, *, item: str) -> ItemCurveResult:
     >>> import pandas as pd
     >>> from cpi_analysis.fidelity import compute_item_curves, fit_partial_credit
     >>> items = pd.DataFrame({"a": [0, 1, 0, 1, 1], "b": [1, 0, 0, 1, 1], "c": [0, 1, 1, 0, 1]})
-    >>> compute_item_curves(fit_partial_credit(items), item="a").tidy()["proportion"].max() < 1
-    True
+    >>> compute_item_curves(fit_partial_credit(items), item="a").tidy().shape
+    (162, 4)
     """
     table = model.curves
     if item not in set(table["item"]):
