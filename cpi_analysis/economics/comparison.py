@@ -236,6 +236,14 @@ def split_covariates(covariates: Covariates) -> dict[str, tuple[str, ...]]:
     return {equation: tuple(covariates.get(equation, ())) for equation in _EQUATIONS}
 
 
+def arrange_covariates(covariates: Covariates, method: str) -> Covariates:
+    """Return the covariates; those of both equations in one list for net-benefit regression."""
+    by_equation = split_covariates(covariates)
+    if method != "net_benefit_regression":
+        return by_equation
+    return tuple(dict.fromkeys([*by_equation["cost"], *by_equation["effect"]]))
+
+
 def _fault_covariates() -> Fault:
     return Fault(
         code="CPI-E045",

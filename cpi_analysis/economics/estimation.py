@@ -33,6 +33,8 @@ class Estimation:
         What a reader must know.
     influence
         Jackknife influence of each unit, shape (units, 2); None when the method has none.
+    model_covariance
+        The covariance when it comes from a model and not from the draws.
     """
 
     point: FloatArray
@@ -42,6 +44,7 @@ class Estimation:
     compute_df: Callable[[FloatArray], FloatArray]
     notes: tuple[str, ...]
     influence: FloatArray | None = None
+    model_covariance: FloatArray | None = None
 
 
 def constant_df(df: float) -> Callable[[FloatArray], FloatArray]:

@@ -13,6 +13,7 @@ from cpi_analysis.economics.comparison import (
     Comparison,
     ComparisonSettings,
     Covariates,
+    arrange_covariates,
     build_comparison,
 )
 from cpi_analysis.economics.estimation import tabulate
@@ -20,10 +21,12 @@ from cpi_analysis.economics.incremental_notes import WEIGHTED_TO
 from cpi_analysis.economics.incremental_result import IncrementalResult
 from cpi_analysis.economics.incremental_settings import (
     IGNORED_NOTE,
+    MODEL_METHODS,
     IncrementalSettings,
     check_clusters,
     check_incremental_settings,
 )
+from cpi_analysis.economics.model_methods import estimate_by_model
 from cpi_analysis.economics.resampled_methods import estimate_by_resampling
 from cpi_analysis.economics.wording import name_effect
 from cpi_analysis.inference.balance import Target
@@ -80,7 +83,10 @@ def estimate_incremental(
     method
         ``"rao_wu"`` (default): K − 1 agencies of each stratum drawn with replacement;
         ``"bayesian"``: Dirichlet weights of agencies; ``"two_stage"``: agencies with shrunken
-        means, then residuals of people; ``"people"``: participants, stratified.
+        means, then residuals of people; ``"people"``: participants, stratified. By models, with
+        covariances robust to agencies: ``"sur"``, ``"net_benefit_regression"``,
+        ``"gamma_glm"`` (cost by a gamma model, recycled predictions); with agency effects:
+        ``"bivariate_multilevel"``.
     replicates
         Number of replicates, 100 or more; 10,000 when not given.
     seed
@@ -130,7 +136,8 @@ def estimate_incremental(
     -----
     Cost and effect have an ordinary least-squares equation each; INB(λ) = λ ΔE − ΔC. Standard
     errors are standard deviations over the replicates, which draw cost and effect together;
-    intervals are estimate ± t × standard error with (agencies − 2) degrees of freedom. When
+    intervals are estimate ± t × standard error with (agencies − 2) degrees of freedom. Models
+    have degrees of freedom of their own, and their draws are normal. When
     each agency belongs to one group the groups are the strata; when groups are compared within
     agencies there is one stratum of all agencies. With six or seven agencies an arm
     ``"people"`` has intervals that are much too short; ``"rao_wu"`` holds its level
@@ -178,7 +185,7 @@ def estimate_incremental(
         effect=effect,
         arm=arm,
         cluster=check_clusters(method, cluster, ignore_clusters=ignore_clusters),
-        covariates=covariates,
+        covariates=arrange_covariates(covariates, method),
         settings=ComparisonSettings(
             target=target,
             reference=reference,
@@ -202,15 +209,24 @@ def _estimate(
     plan: ResamplingPlan | None,
     workers: int | None,
 ) -> IncrementalResult:
-    found = estimate_by_resampling(
-        comparison,
-        method=settings.method,
-        plan=plan,
-        replicates=settings.replicates,
-        seed=settings.seed,
-        workers=workers,
-        effect_label=effect_label,
-    )
+    if settings.method in MODEL_METHODS:
+        found = estimate_by_model(
+            comparison,
+            method=settings.method,
+            replicates=settings.replicates,
+            seed=settings.seed,
+            effect_label=effect_label,
+        )
+    else:
+        found = estimate_by_resampling(
+            comparison,
+            method=settings.method,
+            plan=plan,
+            replicates=settings.replicates,
+            seed=settings.seed,
+            workers=workers,
+            effect_label=effect_label,
+        )
     thresholds = settings.thresholds
     estimates = tabulate(found, thresholds, confidence_level=settings.confidence_level)
     estimates.insert(2, "unit", ["GBP", effect_label, *["GBP"] * len(thresholds)])
@@ -233,6 +249,7 @@ def _estimate(
         headline_threshold=settings.headline_threshold,
         probability=_share_positive(found.draws, settings.headline_threshold),
         influence=found.influence,
+        model_covariance=found.model_covariance,
         fewest_units=int(np.unique(comparison.strata, return_counts=True)[1].min()),
     )
 

@@ -34,11 +34,7 @@ FEW_REPLICATES = 1000
 
 def describe_estimator(comparison: Comparison) -> str:
     """Return how the differences are estimated, in words."""
-    outcomes = (
-        "changes in cost and effect from baseline (difference in differences)"
-        if comparison.is_change
-        else "cost and effect"
-    )
+    outcomes = describe_outcomes(comparison)
     if comparison.weighted_to is None:
         return f"one least-squares equation each for {outcomes}"
     return (
@@ -46,6 +42,13 @@ def describe_estimator(comparison: Comparison) -> str:
         f"group to stand for {WEIGHTED_TO[comparison.weighted_to]} (estimated anew in every "
         "replicate)"
     )
+
+
+def describe_outcomes(comparison: Comparison) -> str:
+    """Return what is compared, in words."""
+    if comparison.is_change:
+        return "changes in cost and effect from baseline (difference in differences)"
+    return "cost and effect"
 
 
 def remark_weights(comparison: Comparison, statistic: Statistic) -> list[str]:

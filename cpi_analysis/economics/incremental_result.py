@@ -34,7 +34,7 @@ class IncrementalResult(Result):
     replicates
         Number of replicates.
     df
-        Degrees of freedom of the t reference distribution.
+        Degrees of freedom of the t reference distribution, of the difference in cost.
     thresholds
         Thresholds of the rows ``inb``.
     headline_threshold
@@ -46,6 +46,8 @@ class IncrementalResult(Result):
         differences, shape (units, 2); None when the method has none.
     fewest_units
         Agencies, or participants, of the stratum that has fewest.
+    model_covariance
+        Covariance of the two differences when it comes from a model and not from the draws.
     """
 
     title: ClassVar[str] = "Incremental cost and effect"
@@ -61,10 +63,13 @@ class IncrementalResult(Result):
     probability: float | None = None
     influence: FloatArray | None = None
     fewest_units: int | None = None
+    model_covariance: FloatArray | None = None
 
     @property
     def covariance(self) -> FloatArray:
-        """Covariance of (delta_cost, delta_effect) over the draws, shape (2, 2)."""
+        """Covariance of (delta_cost, delta_effect), over the draws or of the model: (2, 2)."""
+        if self.model_covariance is not None:
+            return self.model_covariance
         return np.cov(self.draws[["delta_cost", "delta_effect"]].to_numpy(), rowvar=False)
 
     def point(self, quantity: str, threshold: float | None = None) -> pd.Series:

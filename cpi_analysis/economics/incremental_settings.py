@@ -14,7 +14,10 @@ from cpi_analysis.inference.resampling import ResamplingPlan
 #: Methods of the incremental analysis that resample.
 RESAMPLING_METHODS = ("rao_wu", "bayesian", "two_stage", "people")
 
-METHODS = RESAMPLING_METHODS
+#: Methods whose standard errors come from a model.
+MODEL_METHODS = ("sur", "net_benefit_regression", "bivariate_multilevel", "gamma_glm")
+
+METHODS = (*RESAMPLING_METHODS, *MODEL_METHODS)
 
 #: Methods in whose replicates a propensity model can be fitted anew.
 WEIGHTED_METHODS = ("rao_wu", "bayesian", "people")
@@ -57,6 +60,8 @@ def check_incremental_settings(
         check_choice(method, argument="method", allowed=WEIGHTED_METHODS)
     count, root = _check_plan(plan, replicates, seed)
     check_workers(workers)
+    if method in MODEL_METHODS and plan is not None:
+        check_choice(method, argument="method", allowed=RESAMPLING_METHODS)
     check_confidence_level(confidence_level)
     check_thresholds(thresholds)
     if headline_threshold is None and len(thresholds) == 1:
