@@ -1,6 +1,10 @@
 """Unit costs, costs and QALYs, joint draws, and the decision they support."""
 
 from cpi_analysis.economics.acceptability import AcceptabilityResult, compute_acceptability
+from cpi_analysis.economics.bootstrap_interval import (
+    BootstrapIntervalResult,
+    estimate_bootstrap_intervals,
+)
 from cpi_analysis.economics.cost_table import (
     CostTableResult,
     ResourceUseResult,
@@ -42,6 +46,7 @@ from cpi_analysis.inference.resampling import ResamplingPlan
 
 __all__ = [
     "AcceptabilityResult",
+    "BootstrapIntervalResult",
     "CostResult",
     "CostTableResult",
     "EconomicEvaluation",
@@ -74,6 +79,7 @@ __all__ = [
     "compute_value_of_information",
     "derive_economic_measures",
     "derive_price_year",
+    "estimate_bootstrap_intervals",
     "estimate_fieller_interval",
     "estimate_incremental",
     "estimate_planned_evaluation",

@@ -12,6 +12,7 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "delta_effect": GlossaryEntry("difference in effect, target minus reference", "number"),
     "cost": GlossaryEntry("cost in GBP", "money"),
     "effect": GlossaryEntry("effect", "number"),
+    "interval": GlossaryEntry("kind of confidence interval", "text"),
     "icer": GlossaryEntry("incremental cost-effectiveness ratio, GBP per unit", "money"),
     "is_singular": GlossaryEntry("a variance component was estimated as zero", "flag"),
     "status": GlossaryEntry("efficient, dominated or extendedly dominated", "text"),
