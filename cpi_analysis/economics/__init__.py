@@ -5,6 +5,7 @@ from cpi_analysis.economics.bootstrap_interval import (
     BootstrapIntervalResult,
     estimate_bootstrap_intervals,
 )
+from cpi_analysis.economics.cheers import build_cheers_table
 from cpi_analysis.economics.cost_table import (
     CostTableResult,
     ResourceUseResult,
@@ -13,6 +14,11 @@ from cpi_analysis.economics.cost_table import (
 )
 from cpi_analysis.economics.costs import CostResult, compute_costs
 from cpi_analysis.economics.cross_check import IncrementalModelsResult, fit_incremental_models
+from cpi_analysis.economics.design_parameters import (
+    DesignParametersResult,
+    build_design_parameters,
+    estimate_design_parameters,
+)
 from cpi_analysis.economics.economic_set import EconomicSet, build_economic_set
 from cpi_analysis.economics.evaluation import EconomicEvaluation, estimate_planned_evaluation
 from cpi_analysis.economics.fieller import FiellerResult, estimate_fieller_interval
@@ -23,6 +29,7 @@ from cpi_analysis.economics.intervention_cost import (
     InterventionCostResult,
     compute_intervention_cost,
 )
+from cpi_analysis.economics.main_trial import MainTrialResult, compute_main_trial
 from cpi_analysis.economics.measures import derive_economic_measures
 from cpi_analysis.economics.net_benefit import NetBenefitResult, compute_net_benefit
 from cpi_analysis.economics.outcomes import compute_eq5d_utility, compute_qalys
@@ -36,8 +43,14 @@ from cpi_analysis.economics.price_index import (
     list_price_indices,
     load_price_index,
 )
+from cpi_analysis.economics.price_uncertainty import (
+    PriceUncertaintyResult,
+    estimate_price_uncertainty,
+    simulate_unit_costs,
+)
 from cpi_analysis.economics.ratio import IcerResult, compute_icer
 from cpi_analysis.economics.resampling_plan import build_resampling_plan
+from cpi_analysis.economics.tornado import TornadoResult, compute_tornado
 from cpi_analysis.economics.value_of_information import (
     ValueOfInformationResult,
     compute_value_of_information,
@@ -49,6 +62,7 @@ __all__ = [
     "BootstrapIntervalResult",
     "CostResult",
     "CostTableResult",
+    "DesignParametersResult",
     "EconomicEvaluation",
     "EconomicSet",
     "FiellerResult",
@@ -57,12 +71,17 @@ __all__ = [
     "IncrementalModelsResult",
     "IncrementalResult",
     "InterventionCostResult",
+    "MainTrialResult",
     "NetBenefitResult",
     "PartialInformationResult",
     "PriceIndex",
+    "PriceUncertaintyResult",
     "ResamplingPlan",
     "ResourceUseResult",
+    "TornadoResult",
     "ValueOfInformationResult",
+    "build_cheers_table",
+    "build_design_parameters",
     "build_economic_set",
     "build_resampling_plan",
     "compute_acceptability",
@@ -72,18 +91,23 @@ __all__ = [
     "compute_frontier",
     "compute_icer",
     "compute_intervention_cost",
+    "compute_main_trial",
     "compute_net_benefit",
     "compute_partial_information",
     "compute_qalys",
     "compute_resource_use",
+    "compute_tornado",
     "compute_value_of_information",
     "derive_economic_measures",
     "derive_price_year",
     "estimate_bootstrap_intervals",
+    "estimate_design_parameters",
     "estimate_fieller_interval",
     "estimate_incremental",
     "estimate_planned_evaluation",
+    "estimate_price_uncertainty",
     "fit_incremental_models",
     "list_price_indices",
     "load_price_index",
+    "simulate_unit_costs",
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from cpi_analysis.economics.wording import phrase_money
+from cpi_analysis.economics.wording import phrase_money, phrase_probability
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +20,9 @@ PALETTE = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", 
 SHOWN_MARKS = 12
 
 _STYLES = ("-", "--", "-.", ":")
+
+#: Share of a normal cloud inside the ellipse of the plane.
+ELLIPSE_LEVEL = 0.95
 
 #: More points than this only darken the cloud and swell a vector file.
 SHOWN_DRAWS = 2000
@@ -43,7 +46,9 @@ def draw_plane(
     """Draw the cost-effectiveness plane: effect across, cost up, one dot per draw."""
     shown = draws.iloc[:: max(1, len(draws) // SHOWN_DRAWS)]
     effect, cost = shown["delta_effect"].to_numpy(), shown["delta_cost"].to_numpy()
+    effect_of_all, cost_of_all = draws["delta_effect"].to_numpy(), draws["delta_cost"].to_numpy()
     ax.scatter(effect, cost, s=6, color=BLUE, alpha=0.25, linewidths=0, label="replicate")
+    _draw_ellipse(ax, effect_of_all, cost_of_all, point)
     ax.plot(*point, marker="D", color=ORANGE, markeredgecolor=BLACK, ls="", label="estimate")
     for draw_line in (ax.axhline, ax.axvline):
         draw_line(0, color=BLACK, linewidth=0.8)
@@ -51,11 +56,12 @@ def draw_plane(
     if threshold is not None:
         label = f"{phrase_money(threshold)} per {effect_label}"
         ax.axline((0, 0), slope=threshold, color=GREY, ls="--", linewidth=1.2, label=label)
+    shares = _share_corners(effect_of_all, cost_of_all)
     for words, (x, y, horizontal, vertical) in _CORNERS.items():
         ax.text(
             x,
             y,
-            words,
+            f"{words}: {phrase_probability(shares[words])}",
             transform=ax.transAxes,
             ha=horizontal,
             va=vertical,
@@ -68,7 +74,43 @@ def draw_plane(
     ax.set_xlabel(f"Difference in {effect_label}")
     ax.set_ylabel("Difference in cost (£)")
     _format_pounds(ax, "y")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.1), ncols=3, fontsize=7, frameon=False)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.1), ncols=4, fontsize=7, frameon=False)
+
+
+def _share_corners(effect: np.ndarray, cost: np.ndarray) -> dict[str, float]:
+    """Return the share of draws in each quadrant; a draw on an axis counts where it is no worse."""
+    does_more, costs_more = effect > 0, cost > 0
+    is_dominant = (cost <= 0) & (effect >= 0) & ~((cost == 0) & (effect == 0))
+    shares = {
+        "more costly, more effect": does_more & costs_more,
+        "less costly, less effect": (cost < 0) & (effect < 0),
+        "less costly, more effect": is_dominant,
+    }
+    shares["more costly, less effect"] = (
+        ~(does_more & costs_more) & ~((cost < 0) & (effect < 0)) & ~((cost <= 0) & (effect >= 0))
+    )
+    return {words: float(inside.mean()) for words, inside in shares.items()}
+
+
+def _draw_ellipse(
+    ax: Axes, effect: np.ndarray, cost: np.ndarray, point: tuple[float, float]
+) -> None:
+    """Draw the ellipse that holds 95% of a normal cloud with the draws' covariance."""
+    if len(effect) < 3:
+        return
+    covariance = np.cov(effect, cost)
+    values, vectors = np.linalg.eigh(covariance)
+    angle = np.linspace(0, 2 * np.pi, 181)
+    # -2 ln(1 - level): the quantile of chi-square with two degrees of freedom.
+    radius = np.sqrt(-2 * np.log(1 - ELLIPSE_LEVEL) * np.maximum(values, 0.0))
+    edge = vectors @ (radius[:, None] * np.array([np.cos(angle), np.sin(angle)]))
+    ax.plot(
+        point[0] + edge[0],
+        point[1] + edge[1],
+        color=BLACK,
+        linewidth=1,
+        label=f"{ELLIPSE_LEVEL:.0%} ellipse",
+    )
 
 
 def _set_plane_limits(ax: Axes, effect: np.ndarray, cost: np.ndarray) -> None:
@@ -193,6 +235,21 @@ def draw_grouped_bars(ax: Axes, wide: pd.DataFrame, *, label: str) -> None:
     ax.set_yticks(np.arange(len(wide)), [str(name) for name in wide.index])
     ax.invert_yaxis()
     ax.set_xlabel(label)
+    ax.legend(fontsize=7, frameon=False)
+
+
+def draw_tornado(ax: Axes, table: pd.DataFrame, *, centre: float) -> None:
+    """Draw one bar per parameter between its two ends, the widest at the top."""
+    positions = np.arange(len(table))
+    for column, colour, words in (
+        ("at_minimum", "#56B4E9", "lowest price"),
+        ("at_maximum", ORANGE, "highest price"),
+    ):
+        ax.barh(positions, table[column] - centre, left=centre, color=colour, label=words)
+    ax.axvline(centre, color=BLACK, linewidth=0.8)
+    ax.set_yticks(positions, [str(name) for name in table["parameter"]])
+    ax.invert_yaxis()
+    _format_pounds(ax, "x")
     ax.legend(fontsize=7, frameon=False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+import numpy as np
 import pandas as pd
 
 from cpi_analysis import economics
@@ -54,9 +55,62 @@ def make_costs() -> CostResult:
     )
 
 
+def make_quantities() -> pd.DataFrame:
+    rng = np.random.default_rng(4)
+    agency = np.repeat(np.arange(8), 6)
+    return pd.DataFrame(
+        {
+            "agency_id": [f"A{number}" for number in agency],
+            "arm": agency % 2,
+            "gp": rng.poisson(3, 48),
+            "nurse": rng.poisson(2, 48) / 2,
+            "informal_care": rng.poisson(10, 48),
+            "training": np.where(agency % 2, 40.0 + agency, 0.0),
+            "cost": rng.gamma(2, 500, 48),
+            "qaly": rng.normal(0.5, 0.1, 48),
+        }
+    )
+
+
+@cache
+def make_uncertainty() -> economics.PriceUncertaintyResult:
+    people = make_quantities()
+    return economics.estimate_price_uncertainty(
+        people,
+        quantities=["gp", "nurse", "informal_care"],
+        fixed_costs=["training"],
+        unit_costs=make_prices(),
+        effect="qaly",
+        arm="arm",
+        cluster="agency_id",
+        thresholds=[20_000.0],
+        plan=economics.build_resampling_plan(
+            people, cluster="agency_id", strata="arm", replicates=200, seed=3
+        ),
+    )
+
+
+def make_parameters() -> economics.DesignParametersResult:
+    return economics.estimate_design_parameters(
+        make_quantities(), cost="cost", effect="qaly", arm="arm", cluster="agency_id"
+    )
+
+
 FACTORIES: dict[str, Callable[[], Result]] = {
     "CostTableResult": lambda: economics.compute_cost_table(
         make_costs(), participants=make_people(), group="arm"
+    ),
+    "DesignParametersResult": make_parameters,
+    "MainTrialResult": lambda: economics.compute_main_trial(
+        make_parameters(),
+        designs=pd.DataFrame({"n_agencies": [20, 40], "people_per_agency": 15}),
+        thresholds=[20_000.0, 30_000.0],
+        delta_cost=-100.0,
+        delta_effect=0.02,
+    ),
+    "PriceUncertaintyResult": make_uncertainty,
+    "TornadoResult": lambda: economics.compute_tornado(
+        make_uncertainty(), threshold=20_000.0, share=0.2
     ),
     "ResourceUseResult": lambda: economics.compute_resource_use(
         make_costs(), participants=make_people(), group="arm"
