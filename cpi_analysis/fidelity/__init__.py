@@ -16,6 +16,7 @@ from cpi_analysis.fidelity.domain_reliability import (
     estimate_domain_reliability,
 )
 from cpi_analysis.fidelity.graded_response import GradedResponseResult, fit_graded_response
+from cpi_analysis.fidelity.factor_model import FactorModelResult, fit_factor_model
 from cpi_analysis.fidelity.icc import IccResult, estimate_icc
 from cpi_analysis.fidelity.item_curves import ItemCurveResult, compute_item_curves
 from cpi_analysis.fidelity.kappa import KappaResult, estimate_kappa
@@ -40,6 +41,7 @@ __all__ = [
     "CutoffResult",
     "DifferentialItemFunctioningResult",
     "DomainReliabilityResult",
+    "FactorModelResult",
     "FidelityBandResult",
     "GradedResponseResult",
     "IccResult",
@@ -69,4 +71,5 @@ __all__ = [
     "estimate_source_agreement",
     "fit_graded_response",
     "fit_partial_credit",
+    "fit_factor_model",
 ]

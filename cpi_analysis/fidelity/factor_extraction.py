@@ -20,6 +20,8 @@ from cpi_analysis.fidelity.refusals import refuse_items
 #: explain an item entirely: a Heywood case, which is flagged.
 LOWEST_UNIQUENESS = 0.005
 HIGHEST_UNIQUENESS = 1.0
+#: A matrix whose smallest eigenvalue is not above this is singular but for rounding.
+SMALLEST_EIGENVALUE = 1e-12
 #: The largest element of the projected gradient at which the search stops.
 GRADIENT_TOLERANCE = 1e-11
 #: A gradient below this is accepted when rounding stops the search before.
@@ -156,7 +158,7 @@ def extract_maximum_likelihood(
     [0.36, 0.51, 0.64, 0.75]
     """
     check_extraction(correlation, n_factors)
-    if np.linalg.eigvalsh(correlation)[0] <= 0:
+    if np.linalg.eigvalsh(correlation)[0] <= SMALLEST_EIGENVALUE:
         raise refuse_items(
             "the correlation matrix is not positive definite, so there is no likelihood",
             "use extraction='minres', leave out items that repeat others, or smooth the matrix "

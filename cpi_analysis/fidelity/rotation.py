@@ -8,11 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-#: The norm of the projected gradient at which a rotation stops.
+#: The norm of the projected gradient at which the starts are compared, and at which the best of
+#: them stops.
+ROUGH_TOLERANCE = 1e-5
 GRADIENT_TOLERANCE = 1e-10
+#: Near the optimum the criterion is flat to rounding and the gradient wanders: after this many
+#: iterations without a smaller gradient the search stops, and a gradient below this is accepted.
+MOST_IDLE = 50
+ACCEPTED_GRADIENT = 1e-7
 MAX_ITERATIONS = 5000
 #: Two optima whose criteria differ by less than this are the same optimum.
-SAME_OPTIMUM = 1e-8
+SAME_OPTIMUM = 1e-7
 #: The power of promax, as in R's promax.
 PROMAX_POWER = 4
 
@@ -81,14 +87,13 @@ def rotate_varimax(loadings: Array, *, starts: Array | None = None) -> Rotation:
     Kaiser HF. Psychometrika 1958;23:187-200.
     Jennrich RI. Psychometrika 2001;66:289-306.
     """
-    length = np.sqrt((loadings**2).sum(axis=1, keepdims=True))
-    length = np.where(length > 0, length, 1.0)
+    length = _row_lengths(loadings)
     found = _rotate(loadings / length, _varimax, starts, is_oblique=False)
     return _replace(found, found.loadings * length, found.factor_correlation)
 
 
 def rotate_promax(loadings: Array, *, starts: Array | None = None) -> Rotation:
-    """Return the promax rotation: varimax loadings bent towards their fourth powers.
+    """Return the promax rotation with Kaiser's weights: varimax bent towards fourth powers.
 
     Parameters
     ----------
@@ -97,8 +102,9 @@ def rotate_promax(loadings: Array, *, starts: Array | None = None) -> Rotation:
 
     Notes
     -----
-    The target has λ |λ|³ for every varimax loading λ; the factors are its least-squares
-    approximation, scaled to unit variance.
+    The target has λ |λ|³ for every varimax loading λ of rows of unit length; the factors are
+    its least-squares approximation, scaled to unit variance. psych::fa does the same;
+    stats::promax of R does not weight the rows in its second step.
 
     References
     ----------
@@ -107,8 +113,9 @@ def rotate_promax(loadings: Array, *, starts: Array | None = None) -> Rotation:
     straight = rotate_varimax(loadings, starts=starts)
     if loadings.shape[1] == 1:
         return straight
-    target = straight.loadings * np.abs(straight.loadings) ** (PROMAX_POWER - 1)
-    bend = np.linalg.lstsq(straight.loadings, target, rcond=None)[0]
+    weighted = straight.loadings / _row_lengths(straight.loadings)
+    target = weighted * np.abs(weighted) ** (PROMAX_POWER - 1)
+    bend = np.linalg.lstsq(weighted, target, rcond=None)[0]
     bend = bend * np.sqrt(np.diag(np.linalg.inv(bend.T @ bend)))
     inverse = np.linalg.inv(bend)
     correlation = inverse @ inverse.T
@@ -135,6 +142,11 @@ def order_factors(rotation: Rotation) -> Rotation:
     signs = np.where(loadings.sum(axis=0) < 0, -1.0, 1.0)[order]
     turned = correlation[np.ix_(order, order)] * np.outer(signs, signs)
     return _replace(rotation, loadings[:, order] * signs, turned)
+
+
+def _row_lengths(loadings: Array) -> Array:
+    length = np.sqrt((loadings**2).sum(axis=1, keepdims=True))
+    return np.where(length > 0, length, 1.0)
 
 
 def _replace(rotation: Rotation, loadings: Array, factor_correlation: Array) -> Rotation:
@@ -168,36 +180,47 @@ def _rotate(
         return leave_unrotated(loadings)
     identity = np.eye(k)[None]
     turns = identity if starts is None else np.concatenate([identity, starts])
-    turns, values, norms = _project(loadings, turns, criterion, is_oblique=is_oblique)
+    rough, values, _ = _project(
+        loadings, turns, criterion, tolerance=ROUGH_TOLERANCE, is_oblique=is_oblique
+    )
     best = int(values.argmin())
     n_best = int((values <= values[best] + SAME_OPTIMUM).sum())
-    turn = turns[best]
+    polished, values, norms = _project(
+        loadings,
+        rough[best : best + 1],
+        criterion,
+        tolerance=GRADIENT_TOLERANCE,
+        is_oblique=is_oblique,
+    )
+    turn = polished[0]
     rotated = loadings @ (np.linalg.inv(turn).T if is_oblique else turn)
     return Rotation(
         loadings=rotated,
         factor_correlation=turn.T @ turn if is_oblique else np.eye(k),
-        criterion=float(values[best]),
-        is_converged=bool(norms[best] <= 1e3 * GRADIENT_TOLERANCE),
+        criterion=float(values[0]),
+        is_converged=bool(norms[0] <= ACCEPTED_GRADIENT),
         n_starts=len(turns),
         n_best=n_best,
     )
 
 
 def _project(
-    loadings: Array, turns: Array, criterion: _Criterion, *, is_oblique: bool
+    loadings: Array, turns: Array, criterion: _Criterion, *, tolerance: float, is_oblique: bool
 ) -> tuple[Array, Array, Array]:
     """Return the turns at the optima, the criteria, and the norms of the projected gradients."""
     turns = turns.copy()
     n_starts = len(turns)
     values, gradients = _evaluate(loadings, turns, criterion, is_oblique=is_oblique)
     length = np.ones(n_starts)
-    norms = np.full(n_starts, np.inf)
+    norms, idle = np.full(n_starts, np.inf), np.zeros(n_starts, dtype=int)
     active = np.arange(n_starts)
     for _ in range(MAX_ITERATIONS):
         projected = _project_gradient(turns[active], gradients[active], is_oblique=is_oblique)
-        norms[active] = np.sqrt((projected**2).sum(axis=(1, 2)))
-        moving = norms[active] > GRADIENT_TOLERANCE
-        active, projected = active[moving], projected[moving]
+        now = np.sqrt((projected**2).sum(axis=(1, 2)))
+        idle[active] = np.where(now < norms[active], 0, idle[active] + 1)
+        norms[active] = np.minimum(now, norms[active])
+        moving = (now > tolerance) & (idle[active] < MOST_IDLE)
+        active, projected, now = active[moving], projected[moving], now[moving]
         if not len(active):
             break
         length[active] *= 2
@@ -208,7 +231,7 @@ def _project(
                 turns[chosen] - length[chosen, None, None] * projected[left], is_oblique=is_oblique
             )
             value, gradient = _evaluate(loadings, trial, criterion, is_oblique=is_oblique)
-            wanted = values[chosen] - 0.5 * norms[chosen] ** 2 * length[chosen]
+            wanted = values[chosen] - 0.5 * now[left] ** 2 * length[chosen]
             # Where the criterion is flat to rounding, not to rise is enough.
             is_good = value <= np.maximum(wanted, values[chosen] - 1e-15 * np.abs(values[chosen]))
             done = chosen[is_good]

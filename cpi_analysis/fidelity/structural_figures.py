@@ -22,19 +22,19 @@ def draw_matrix(ax: Axes, matrix: pd.DataFrame, *, label: str) -> None:
     ax
         Where to draw.
     matrix
-        Items × items.
+        Items × items, or items × factors.
     label
         What the numbers are.
     """
     values = matrix.to_numpy()
-    ax.imshow(values, vmin=-1, vmax=1, cmap="RdBu_r")
-    places = np.arange(len(matrix))
-    ax.set_xticks(places, [str(name) for name in matrix.columns], rotation=90)
-    ax.set_yticks(places, [str(name) for name in matrix.index])
+    ax.imshow(values, vmin=-1, vmax=1, cmap="RdBu_r", aspect="auto")
+    n_rows, n_columns = values.shape
+    ax.set_xticks(np.arange(n_columns), [str(name) for name in matrix.columns], rotation=90)
+    ax.set_yticks(np.arange(n_rows), [str(name) for name in matrix.index])
     ax.set_xlabel(label)
-    if len(matrix) <= MOST_NUMBERED:
-        for row in range(len(matrix)):
-            for column in range(len(matrix)):
+    if n_columns <= MOST_NUMBERED:
+        for row in range(n_rows):
+            for column in range(n_columns):
                 value = values[row, column]
                 colour = "white" if abs(value) > 0.6 else "black"
                 ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour)

@@ -22,5 +22,6 @@ def _items() -> pd.DataFrame:
 
 
 FACTORIES: dict[str, Callable[[], Result]] = {
+    "FactorModelResult": lambda: fidelity.fit_factor_model(_items(), n_factors=2),
     "PolychoricResult": lambda: fidelity.compute_polychoric(_items()),
 }
