@@ -26,7 +26,19 @@ from cpi_analysis.fidelity.limits_of_agreement import (
     compute_limits_of_agreement,
 )
 from cpi_analysis.fidelity.partial_credit import PartialCreditResult, fit_partial_credit
+from cpi_analysis.fidelity.minimum_average_partial import (
+    MinimumAveragePartialResult,
+    compute_minimum_average_partial,
+)
+from cpi_analysis.fidelity.parallel_analysis import (
+    ParallelAnalysisResult,
+    estimate_parallel_analysis,
+)
 from cpi_analysis.fidelity.polychoric import PolychoricResult, compute_polychoric
+from cpi_analysis.fidelity.sampling_adequacy import (
+    SamplingAdequacyResult,
+    compute_sampling_adequacy,
+)
 from cpi_analysis.fidelity.scores import (
     build_fidelity_items,
     build_source_scores,
@@ -50,7 +62,10 @@ __all__ = [
     "KrippendorffResult",
     "LimitsOfAgreementResult",
     "PartialCreditResult",
+    "MinimumAveragePartialResult",
+    "ParallelAnalysisResult",
     "PolychoricResult",
+    "SamplingAdequacyResult",
     "SourceAgreementResult",
     "build_fidelity_bands",
     "build_fidelity_items",
@@ -58,7 +73,9 @@ __all__ = [
     "compute_content_validity",
     "compute_item_curves",
     "compute_limits_of_agreement",
+    "compute_minimum_average_partial",
     "compute_polychoric",
+    "compute_sampling_adequacy",
     "derive_fidelity_scores",
     "estimate_agreement",
     "estimate_alpha",
@@ -68,6 +85,7 @@ __all__ = [
     "estimate_icc",
     "estimate_kappa",
     "estimate_krippendorff",
+    "estimate_parallel_analysis",
     "estimate_source_agreement",
     "fit_graded_response",
     "fit_partial_credit",

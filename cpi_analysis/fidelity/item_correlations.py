@@ -125,18 +125,34 @@ def correlate_pairwise(answers: Array) -> tuple[Array, NDArray[np.intp]]:
     A pair that fewer than three people answered, or that does not vary among them, is NaN.
     """
     is_there = ~np.isnan(answers)
-    if is_there.all() and len(answers) >= FEWEST_IN_COMMON:
-        counts = np.full((answers.shape[1],) * 2, len(answers))
-        centred = answers - answers.mean(axis=0)
+    weight = is_there.astype(np.float64)
+    totals = np.maximum(weight.sum(axis=0), 1)
+    # Centring first keeps the digits when all answers lie far from zero.
+    filled = np.where(is_there, answers, 0.0)
+    centred = (filled - filled.sum(axis=0) / totals) * weight
+    matrix, counts = correlate_centred(centred, weight)
+    matrix[counts < FEWEST_IN_COMMON] = np.nan
+    return matrix, counts
+
+
+def correlate_centred(centred: Array, weight: Array) -> tuple[Array, NDArray[np.intp]]:
+    """Return correlations of pairs from answers with 0 and weight 0 where one is missing."""
+    if weight.all():
+        counts = np.full((centred.shape[1],) * 2, len(centred))
         spread = np.sqrt((centred**2).sum(axis=0))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            unit = centred / spread
-        matrix = unit.T @ unit
+        products, scale = centred.T @ centred, np.outer(spread, spread)
     else:
-        weight = is_there.astype(np.float64)
-        counts = np.rint(weight.T @ weight).astype(np.intp)
-        matrix = pd.DataFrame(answers).corr(min_periods=FEWEST_IN_COMMON).to_numpy(copy=True)
-    matrix = np.asarray((matrix + matrix.T) / 2)
+        n = weight.T @ weight
+        counts = np.rint(n).astype(np.intp)
+        n = np.maximum(n, 1)
+        # Sums of the row item over those who also answered the column item.
+        first, second = centred.T @ weight, (centred**2).T @ weight
+        products = centred.T @ centred - first * first.T / n
+        left = np.maximum(second - first**2 / n, 0.0)
+        scale = np.sqrt(left * left.T)
+    is_flat = scale <= 1e-13 * float(np.max(scale, initial=0.0))
+    matrix = np.where(is_flat, np.nan, products / np.where(is_flat, 1.0, scale))
+    matrix = np.asarray(np.clip((matrix + matrix.T) / 2, -1, 1))
     np.fill_diagonal(matrix, np.where(np.isnan(np.diag(matrix)), np.nan, 1.0))
     return matrix, counts
 

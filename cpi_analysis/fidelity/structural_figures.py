@@ -38,3 +38,32 @@ def draw_matrix(ax: Axes, matrix: pd.DataFrame, *, label: str) -> None:
                 value = values[row, column]
                 colour = "white" if abs(value) > 0.6 else "black"
                 ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour)
+
+
+def draw_scree(ax: Axes, table: pd.DataFrame, *, quantile: float) -> None:
+    """Draw eigenvalues with those of answers that have nothing in common.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    table
+        ``component``, ``estimate``, ``reference_mean``, ``reference_quantile``.
+    quantile
+        Which quantile the reference has.
+    """
+    number = table["component"]
+    ax.plot(number, table["estimate"], "o-", color="#0072B2", label="Items")
+    ax.plot(
+        number,
+        table["reference_quantile"],
+        "s--",
+        color="#D55E00",
+        markersize=4,
+        label=f"Nothing in common, {quantile:.0%} quantile",
+    )
+    ax.plot(number, table["reference_mean"], ":", color="#D55E00", label="Nothing in common, mean")
+    ax.set_xlabel("Component")
+    ax.set_ylabel("Eigenvalue")
+    ax.legend(frameon=False)
+    ax.spines[["top", "right"]].set_visible(False)

@@ -54,4 +54,13 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "rmsea_high": GlossaryEntry("upper limit of the 90% interval of RMSEA", "number"),
     "tli": GlossaryEntry("Tucker and Lewis' index", "number"),
     "bic": GlossaryEntry("Bayesian information criterion", "number"),
+    "component": GlossaryEntry("number of the principal component", "count"),
+    "reference_mean": GlossaryEntry("mean eigenvalue of answers with nothing in common", "number"),
+    "reference_quantile": GlossaryEntry(
+        "quantile of the eigenvalue of answers with nothing in common", "number"
+    ),
+    "is_retained": GlossaryEntry("whether the component stands out", "flag"),
+    "n_factors_mean": GlossaryEntry("number of factors by the mean of the references", "count"),
+    "quantile": GlossaryEntry("quantile of the references", "proportion"),
+    "kmo": GlossaryEntry("Kaiser-Meyer-Olkin measure of sampling adequacy", "proportion"),
 }

@@ -23,5 +23,10 @@ def _items() -> pd.DataFrame:
 
 FACTORIES: dict[str, Callable[[], Result]] = {
     "FactorModelResult": lambda: fidelity.fit_factor_model(_items(), n_factors=2),
+    "MinimumAveragePartialResult": lambda: fidelity.compute_minimum_average_partial(_items()),
+    "ParallelAnalysisResult": lambda: fidelity.estimate_parallel_analysis(
+        _items(), seed=1, replicates=50
+    ),
+    "SamplingAdequacyResult": lambda: fidelity.compute_sampling_adequacy(_items()),
     "PolychoricResult": lambda: fidelity.compute_polychoric(_items()),
 }
