@@ -101,7 +101,7 @@ class FactorModelResult(Result):
         factors = (
             "1 factor explains" if self.n_factors == 1 else f"{self.n_factors} factors explain"
         )
-        text = f"{self.n_factors} {verb} {share}% of the variance of {self.n_items} items"
+        text = f"{factors} {share}% of the variance of {self.n_items} items"
         if self.heywood_items:
             text += f", with a Heywood case ({', '.join(self.heywood_items)})"
         if not self.gate.is_open:
