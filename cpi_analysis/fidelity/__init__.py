@@ -19,6 +19,7 @@ from cpi_analysis.fidelity.graded_response import GradedResponseResult, fit_grad
 from cpi_analysis.fidelity.factor_model import FactorModelResult, fit_factor_model
 from cpi_analysis.fidelity.icc import IccResult, estimate_icc
 from cpi_analysis.fidelity.item_curves import ItemCurveResult, compute_item_curves
+from cpi_analysis.fidelity.item_statistics import ItemStatisticsResult, compute_item_statistics
 from cpi_analysis.fidelity.kappa import KappaResult, estimate_kappa
 from cpi_analysis.fidelity.krippendorff import KrippendorffResult, estimate_krippendorff
 from cpi_analysis.fidelity.limits_of_agreement import (
@@ -58,6 +59,7 @@ __all__ = [
     "GradedResponseResult",
     "IccResult",
     "ItemCurveResult",
+    "ItemStatisticsResult",
     "KappaResult",
     "KrippendorffResult",
     "LimitsOfAgreementResult",
@@ -72,6 +74,7 @@ __all__ = [
     "build_source_scores",
     "compute_content_validity",
     "compute_item_curves",
+    "compute_item_statistics",
     "compute_limits_of_agreement",
     "compute_minimum_average_partial",
     "compute_polychoric",

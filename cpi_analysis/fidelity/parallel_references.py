@@ -105,7 +105,7 @@ def draw_polychoric_eigenvalues(
             )
             rho = estimate_correlations(stacked).reshape(n_tables, -1)
             matrices = np.stack([fill_matrix(one, n_items) for one in rho])
-            found.append(np.linalg.eigvalsh(matrices)[:, ::-1])
+            found.append(np.asarray(np.linalg.eigvalsh(matrices)[:, ::-1], dtype=np.float64))
     return np.concatenate(found)
 
 

@@ -63,4 +63,13 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "n_factors_mean": GlossaryEntry("number of factors by the mean of the references", "count"),
     "quantile": GlossaryEntry("quantile of the references", "proportion"),
     "kmo": GlossaryEntry("Kaiser-Meyer-Olkin measure of sampling adequacy", "proportion"),
+    # items
+    "floor": GlossaryEntry("share of answers at the lowest on offer", "proportion"),
+    "ceiling": GlossaryEntry("share of answers at the highest on offer", "proportion"),
+    "item_rest": GlossaryEntry("correlation of the item with the sum of the others", "number"),
+    "alpha_if_deleted": GlossaryEntry("Cronbach's alpha without the item", "number"),
+    "is_suspect": GlossaryEntry("whether the item goes against the others", "flag"),
+    "n_complete": GlossaryEntry("number of people with every answer", "count"),
+    "alpha": GlossaryEntry("Cronbach's alpha of all items", "number"),
+    "mean_inter_item": GlossaryEntry("mean correlation between items", "number"),
 }

@@ -23,6 +23,7 @@ def _items() -> pd.DataFrame:
 
 FACTORIES: dict[str, Callable[[], Result]] = {
     "FactorModelResult": lambda: fidelity.fit_factor_model(_items(), n_factors=2),
+    "ItemStatisticsResult": lambda: fidelity.compute_item_statistics(_items()),
     "MinimumAveragePartialResult": lambda: fidelity.compute_minimum_average_partial(_items()),
     "ParallelAnalysisResult": lambda: fidelity.estimate_parallel_analysis(
         _items(), seed=1, replicates=50
