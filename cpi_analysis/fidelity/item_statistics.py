@@ -220,7 +220,7 @@ def _find_range(
     low = float(minimum) if minimum is not None else float(np.min(known, initial=np.inf))
     high = float(maximum) if maximum is not None else float(np.max(known, initial=-np.inf))
     with np.errstate(invalid="ignore"):
-        is_outside = ((answers < low) | (answers > high)).any(axis=0)
+        is_outside = np.asarray(((answers < low) | (answers > high)).any(axis=0))
     if is_outside.any():
         outside = [name for name, flag in zip(names, is_outside, strict=True) if flag]
         raise DataError(
@@ -270,9 +270,10 @@ def _tabulate_missing(
         )
     said = missing_reasons[list(items.columns)].astype(object)
     reasons = said.where(said.notna(), NO_REASON).to_numpy()
-    found = sorted({str(reason) for reason in reasons[is_missing]} - {NO_REASON}) + [NO_REASON]
+    given = sorted({str(reason) for reason in reasons[is_missing]} - {NO_REASON})
     return pd.DataFrame(
-        {reason: ((reasons == reason) & is_missing).sum(axis=0) for reason in found}, index=names
+        {reason: ((reasons == reason) & is_missing).sum(axis=0) for reason in (*given, NO_REASON)},
+        index=names,
     )
 
 
