@@ -131,8 +131,8 @@ def compute_item_statistics(
     -----
     Frequencies, means and floor and ceiling are of everybody who answered the item; item-rest
     correlations and alpha of those who answered every item. An item is suspect when its
-    item-rest correlation is negative, or its loading on the first principal component is below
-    −0.30 while most load positively. It is reported and never reversed: that is for the item
+    loading on the first principal component is below −0.30 while most load positively, or below
+    0.30 with a negative item-rest correlation. It is reported and never reversed: that is for the item
     key, where the range is declared.
 
     References
@@ -210,7 +210,10 @@ def _find_suspects(item_rest: Array, correlation: Array) -> NDArray[np.bool_]:
     values, vectors = np.linalg.eigh(np.nan_to_num(correlation))
     loading = vectors[:, -1] * np.sqrt(max(float(values[-1]), 0.0))
     loading = loading if (loading > 0).sum() >= (loading < 0).sum() else -loading
-    return np.asarray((np.nan_to_num(item_rest) < -1e-12) | (loading < AGAINST))
+    # One reversed item pulls down the total that the others are held against: an item that
+    # loads well is not suspect for that.
+    is_low = (np.nan_to_num(item_rest) < -1e-12) & (loading < -AGAINST)
+    return np.asarray(is_low | (loading < AGAINST))
 
 
 def _find_range(
