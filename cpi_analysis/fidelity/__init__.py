@@ -31,11 +31,17 @@ from cpi_analysis.fidelity.minimum_average_partial import (
     MinimumAveragePartialResult,
     compute_minimum_average_partial,
 )
+from cpi_analysis.fidelity.omega import OmegaResult, estimate_omega
+from cpi_analysis.fidelity.ordinal_reliability import (
+    OrdinalReliabilityResult,
+    estimate_ordinal_reliability,
+)
 from cpi_analysis.fidelity.parallel_analysis import (
     ParallelAnalysisResult,
     estimate_parallel_analysis,
 )
 from cpi_analysis.fidelity.polychoric import PolychoricResult, compute_polychoric
+from cpi_analysis.fidelity.retest import RetestResult, estimate_test_retest
 from cpi_analysis.fidelity.sampling_adequacy import (
     SamplingAdequacyResult,
     compute_sampling_adequacy,
@@ -46,6 +52,7 @@ from cpi_analysis.fidelity.scores import (
     derive_fidelity_scores,
 )
 from cpi_analysis.fidelity.source_agreement import SourceAgreementResult, estimate_source_agreement
+from cpi_analysis.fidelity.split_halves import SplitHalfResult, compute_split_halves
 
 __all__ = [
     "AgreementResult",
@@ -65,10 +72,14 @@ __all__ = [
     "LimitsOfAgreementResult",
     "PartialCreditResult",
     "MinimumAveragePartialResult",
+    "OmegaResult",
+    "OrdinalReliabilityResult",
     "ParallelAnalysisResult",
     "PolychoricResult",
+    "RetestResult",
     "SamplingAdequacyResult",
     "SourceAgreementResult",
+    "SplitHalfResult",
     "build_fidelity_bands",
     "build_fidelity_items",
     "build_source_scores",
@@ -79,6 +90,7 @@ __all__ = [
     "compute_minimum_average_partial",
     "compute_polychoric",
     "compute_sampling_adequacy",
+    "compute_split_halves",
     "derive_fidelity_scores",
     "estimate_agreement",
     "estimate_alpha",
@@ -88,9 +100,12 @@ __all__ = [
     "estimate_icc",
     "estimate_kappa",
     "estimate_krippendorff",
+    "estimate_omega",
+    "estimate_ordinal_reliability",
     "estimate_parallel_analysis",
     "estimate_source_agreement",
     "fit_graded_response",
     "fit_partial_credit",
+    "estimate_test_retest",
     "fit_factor_model",
 ]

@@ -132,8 +132,8 @@ def compute_item_statistics(
     Frequencies, means and floor and ceiling are of everybody who answered the item; item-rest
     correlations and alpha of those who answered every item. An item is suspect when its
     loading on the first principal component is below −0.30 while most load positively, or below
-    0.30 with a negative item-rest correlation. It is reported and never reversed: that is for the item
-    key, where the range is declared.
+    0.30 with a negative item-rest correlation. It is reported and never reversed: that is for
+    the item key, where the range is declared.
 
     References
     ----------

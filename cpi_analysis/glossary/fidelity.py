@@ -72,4 +72,7 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "n_complete": GlossaryEntry("number of people with every answer", "count"),
     "alpha": GlossaryEntry("Cronbach's alpha of all items", "number"),
     "mean_inter_item": GlossaryEntry("mean correlation between items", "number"),
+    "smallest_detectable_change": GlossaryEntry(
+        "change of one person that is beyond error, in points", "number"
+    ),
 }

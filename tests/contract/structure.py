@@ -29,5 +29,11 @@ FACTORIES: dict[str, Callable[[], Result]] = {
         _items(), seed=1, replicates=50
     ),
     "SamplingAdequacyResult": lambda: fidelity.compute_sampling_adequacy(_items()),
+    "OmegaResult": lambda: fidelity.estimate_omega(_items(), n_factors=2),
+    "OrdinalReliabilityResult": lambda: fidelity.estimate_ordinal_reliability(_items()),
+    "RetestResult": lambda: fidelity.estimate_test_retest(
+        _items(), first="item_1", second="item_2"
+    ),
+    "SplitHalfResult": lambda: fidelity.compute_split_halves(_items()),
     "PolychoricResult": lambda: fidelity.compute_polychoric(_items()),
 }
