@@ -15,8 +15,8 @@ from cpi_analysis.fidelity.domain_reliability import (
     DomainReliabilityResult,
     estimate_domain_reliability,
 )
-from cpi_analysis.fidelity.graded_response import GradedResponseResult, fit_graded_response
 from cpi_analysis.fidelity.factor_model import FactorModelResult, fit_factor_model
+from cpi_analysis.fidelity.graded_response import GradedResponseResult, fit_graded_response
 from cpi_analysis.fidelity.icc import IccResult, estimate_icc
 from cpi_analysis.fidelity.item_curves import ItemCurveResult, compute_item_curves
 from cpi_analysis.fidelity.item_statistics import ItemStatisticsResult, compute_item_statistics
@@ -26,7 +26,6 @@ from cpi_analysis.fidelity.limits_of_agreement import (
     LimitsOfAgreementResult,
     compute_limits_of_agreement,
 )
-from cpi_analysis.fidelity.partial_credit import PartialCreditResult, fit_partial_credit
 from cpi_analysis.fidelity.minimum_average_partial import (
     MinimumAveragePartialResult,
     compute_minimum_average_partial,
@@ -40,6 +39,7 @@ from cpi_analysis.fidelity.parallel_analysis import (
     ParallelAnalysisResult,
     estimate_parallel_analysis,
 )
+from cpi_analysis.fidelity.partial_credit import PartialCreditResult, fit_partial_credit
 from cpi_analysis.fidelity.polychoric import PolychoricResult, compute_polychoric
 from cpi_analysis.fidelity.retest import RetestResult, estimate_test_retest
 from cpi_analysis.fidelity.sampling_adequacy import (
@@ -70,11 +70,11 @@ __all__ = [
     "KappaResult",
     "KrippendorffResult",
     "LimitsOfAgreementResult",
-    "PartialCreditResult",
     "MinimumAveragePartialResult",
     "OmegaResult",
     "OrdinalReliabilityResult",
     "ParallelAnalysisResult",
+    "PartialCreditResult",
     "PolychoricResult",
     "RetestResult",
     "SamplingAdequacyResult",
@@ -104,8 +104,8 @@ __all__ = [
     "estimate_ordinal_reliability",
     "estimate_parallel_analysis",
     "estimate_source_agreement",
-    "fit_graded_response",
-    "fit_partial_credit",
     "estimate_test_retest",
     "fit_factor_model",
+    "fit_graded_response",
+    "fit_partial_credit",
 ]

@@ -112,7 +112,7 @@ def compute_sampling_adequacy(
     >>> import pandas as pd
     >>> from cpi_analysis.fidelity import compute_sampling_adequacy
     >>> items = pd.DataFrame({"a": [1, 2, 3, 4, 4], "b": [2, 1, 4, 3, 4]})
-    >>> compute_sampling_adequacy(items).kmo
+    >>> round(compute_sampling_adequacy(items).kmo, 6)
     0.5
     """
     found = correlate_items(items, correlation=correlation)
