@@ -7,6 +7,7 @@ from cpi_analysis.effectiveness.cluster_robust import ClusterRobustResult, estim
 from cpi_analysis.effectiveness.contrasts import ContrastResult, estimate_contrasts
 from cpi_analysis.effectiveness.cross_checks import CrossCheckResult, build_cross_checks
 from cpi_analysis.effectiveness.dose_response import DoseResponseResult, fit_dose_response
+from cpi_analysis.effectiveness.effect_size import EffectSizeResult, estimate_effect_size
 from cpi_analysis.effectiveness.longitudinal_model import (
     LongitudinalModelResult,
     fit_longitudinal_model,
@@ -27,6 +28,12 @@ from cpi_analysis.effectiveness.regression_to_mean import (
     estimate_regression_to_mean,
 )
 from cpi_analysis.effectiveness.repeated_mancova import RepeatedMancovaResult, fit_repeated_mancova
+from cpi_analysis.effectiveness.responders import (
+    MinimalChangeResult,
+    ResponderResult,
+    compute_minimal_change,
+    estimate_responders,
+)
 from cpi_analysis.effectiveness.tables import (
     DescriptiveTableResult,
     OutcomeTableResult,
@@ -46,9 +53,11 @@ __all__ = [
     "DescriptiveTableResult",
     "DoseResponseResult",
     "EValueResult",
+    "EffectSizeResult",
     "LongitudinalModelResult",
     "LongitudinalSet",
     "MarginalMeansResult",
+    "MinimalChangeResult",
     "MixedModelResult",
     "ModeratorResult",
     "OutcomeModelResult",
@@ -58,6 +67,7 @@ __all__ = [
     "PropensityResult",
     "RegressionToMeanResult",
     "RepeatedMancovaResult",
+    "ResponderResult",
     "WildBootstrapResult",
     "build_analysis_set",
     "build_balance_table",
@@ -66,13 +76,16 @@ __all__ = [
     "build_longitudinal_set",
     "build_outcome_table",
     "compute_e_value",
+    "compute_minimal_change",
     "estimate_agency_means",
     "estimate_cluster_robust",
     "estimate_contrasts",
+    "estimate_effect_size",
     "estimate_marginal_means",
     "estimate_paired_change",
     "estimate_parametric_bootstrap",
     "estimate_regression_to_mean",
+    "estimate_responders",
     "estimate_wild_bootstrap",
     "fit_dose_response",
     "fit_longitudinal_model",

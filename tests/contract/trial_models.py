@@ -71,4 +71,12 @@ FACTORIES: dict[str, Callable[[], Result]] = {
         group="arm",
         cluster="agency_id",
     ),
+    "EffectSizeResult": lambda: effectiveness.estimate_effect_size(
+        _people().assign(arm=lambda d: (d["arm"] == "cpi").astype(float)),
+        outcome="outcome",
+        exposure="arm",
+        cluster="agency_id",
+    ),
+    "MinimalChangeResult": lambda: effectiveness.compute_minimal_change(_set(), reliability=0.85),
+    "ResponderResult": lambda: effectiveness.estimate_responders(_set(), minimal_change=3.0),
 }
