@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks import bootstrap, loading, models, start
+from benchmarks import bootstrap, decision, loading, models, start
 
 if __name__ == "__main__":
-    for module in (start, loading, models, bootstrap):
+    for module in (start, loading, models, bootstrap, decision):
         for row in module.compare():
             print(row.line(), flush=True)

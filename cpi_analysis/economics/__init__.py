@@ -50,6 +50,7 @@ from cpi_analysis.economics.price_uncertainty import (
 )
 from cpi_analysis.economics.ratio import IcerResult, compute_icer
 from cpi_analysis.economics.resampling_plan import build_resampling_plan
+from cpi_analysis.economics.scenarios import ScenarioResult, compute_scenarios
 from cpi_analysis.economics.tornado import TornadoResult, compute_tornado
 from cpi_analysis.economics.value_of_information import (
     ValueOfInformationResult,
@@ -78,6 +79,7 @@ __all__ = [
     "PriceUncertaintyResult",
     "ResamplingPlan",
     "ResourceUseResult",
+    "ScenarioResult",
     "TornadoResult",
     "ValueOfInformationResult",
     "build_cheers_table",
@@ -96,6 +98,7 @@ __all__ = [
     "compute_partial_information",
     "compute_qalys",
     "compute_resource_use",
+    "compute_scenarios",
     "compute_tornado",
     "compute_value_of_information",
     "derive_economic_measures",

@@ -31,6 +31,9 @@ FloatArray = NDArray[np.float64]
 #: line between two of them is less than a pixel wide.
 CURVE_POINTS = 1001
 
+#: As many thresholds as this are a curve themselves.
+FINE_POINTS = 501
+
 #: Up to so many draws that change sides, every change is drawn where it happens, as a step.
 EXACT_STEPS = 1000
 
@@ -151,8 +154,9 @@ def compute_acceptability(
     shares = compute_best_shares(arranged.cost, arranged.effect, grid)
     is_asked = np.isin(grid, asked, assume_unique=True)
     origin = draws if isinstance(draws, IncrementalResult) else None
+    curve = _tabulate(arranged, grid, shares)
     return AcceptabilityResult(
-        estimates=_tabulate(arranged, asked, shares[is_asked]),
+        estimates=curve if is_asked.all() else _tabulate(arranged, asked, shares[is_asked]),
         n_participants=origin.n_participants if origin else None,
         n_agencies=origin.n_agencies if origin else None,
         method=f"share of {arranged.n_draws:,} draws with the highest net benefit, exact in the "
@@ -163,7 +167,7 @@ def compute_acceptability(
             *_remark_ties(shares[is_asked], arranged.n_draws),
             _remark_draws(arranged.n_draws),
         ),
-        curve=_tabulate(arranged, grid, shares),
+        curve=curve,
         switches=_tabulate_switches(arranged),
         effect_label=effect_label or arranged.effect_label or "unit of effect",
         replicates=arranged.n_draws,
@@ -186,7 +190,8 @@ def _choose_grid(
             )
         )
     end = curve_maximum or largest or 1.0
-    grid = np.union1d(np.linspace(0.0, end, CURVE_POINTS), thresholds)
+    is_fine = len(thresholds) >= FINE_POINTS and end == largest
+    grid = thresholds if is_fine else np.union1d(np.linspace(0.0, end, CURVE_POINTS), thresholds)
     changes = find_changes(draws.cost, draws.effect)
     changes = changes[changes < end]
     if len(changes) <= EXACT_STEPS:

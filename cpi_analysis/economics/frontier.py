@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cpi_analysis.economics.checks import find_rows
+from cpi_analysis.economics.draws import arrange_draws
 from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.inference.input_checks import check_table
 from cpi_analysis.results import Result
@@ -51,8 +53,8 @@ class FrontierResult(Result):
                 xytext=(5, -10),
                 fontsize=8,
             )
-        ax.set_xlabel("mean effect")
-        ax.set_ylabel("mean cost (£)")
+        ax.set_xlabel("Mean effect")
+        ax.set_ylabel("Mean cost (£)")
         ax.legend(frameon=False)
 
 
@@ -75,8 +77,8 @@ def compute_frontier(strategies: pd.DataFrame) -> FrontierResult:
     Raises
     ------
     DataError
-        CPI-E010, E011 a column is missing, E013 a strategy occurs twice, E020 a number is not
-        finite, E045 it is not a table.
+        CPI-E011 a column is missing, E013 a strategy occurs twice or not in every draw, E020 a
+        number is not finite, E045 it is not a table.
 
     Notes
     -----
@@ -164,6 +166,11 @@ def _check(strategies: pd.DataFrame) -> pd.DataFrame:
                 allowed=", ".join(COLUMNS),
             )
         )
+    if "draw" in strategies.columns:
+        # Every strategy in every draw, or the means would be of different draws.
+        arranged = arrange_draws(strategies)
+        cost, effect = arranged.means
+        return pd.DataFrame({"strategy": arranged.strategies, "cost": cost, "effect": effect})
     table = strategies[list(COLUMNS)].reset_index(drop=True)
     numbers = table[["cost", "effect"]].apply(pd.to_numeric, errors="coerce")
     bad = ~np.isfinite(numbers.to_numpy(dtype=float)).all(axis=1) | table["strategy"].isna()
@@ -173,16 +180,14 @@ def _check(strategies: pd.DataFrame) -> pd.DataFrame:
                 code="CPI-E020",
                 table="strategies",
                 column="cost, effect",
-                rows=tuple(int(row) + 1 for row in np.flatnonzero(bad)),
+                rows=find_rows(bad),
                 rule="each strategy needs a name, and a finite cost and effect",
                 cure="complete or remove the rows",
             )
         )
     table[["cost", "effect"]] = numbers.astype(float)
-    if "draw" in strategies.columns:
-        table = table.groupby("strategy", sort=False, as_index=False)[["cost", "effect"]].mean()
     if table["strategy"].duplicated().any():
-        rows = tuple(int(row) + 1 for row in np.flatnonzero(table["strategy"].duplicated()))
+        rows = find_rows(table["strategy"].duplicated())
         raise DataError(
             Fault(
                 code="CPI-E013",

@@ -38,6 +38,7 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "correlation_within_agency": GlossaryEntry(
         "correlation of one person's cost with another's effect in the agency", "number"
     ),
+    "scenario": GlossaryEntry("analysis that is compared with the others", "text"),
     "scale_factor": GlossaryEntry("interval over recall window; 1 is as recorded", "number"),
     "total_cost": GlossaryEntry("whole cost in GBP", "money"),
     "cost_in_period": GlossaryEntry("part of the cost that falls in the period, GBP", "money"),

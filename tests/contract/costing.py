@@ -96,6 +96,24 @@ def make_parameters() -> economics.DesignParametersResult:
     )
 
 
+def make_scenarios() -> economics.ScenarioResult:
+    people = make_quantities()
+    plan = economics.build_resampling_plan(
+        people, cluster="agency_id", strata="arm", replicates=200, seed=3
+    )
+
+    def analyse(cost: str) -> economics.IncrementalResult:
+        return economics.estimate_incremental(
+            people, cost=cost, effect="qaly", arm="arm", cluster="agency_id", plan=plan
+        )
+
+    return economics.compute_scenarios(
+        {"services": analyse("cost"), "contacts": analyse("gp")},
+        thresholds=[20_000.0],
+        is_one_plan=True,
+    )
+
+
 FACTORIES: dict[str, Callable[[], Result]] = {
     "CostTableResult": lambda: economics.compute_cost_table(
         make_costs(), participants=make_people(), group="arm"
@@ -109,6 +127,7 @@ FACTORIES: dict[str, Callable[[], Result]] = {
         delta_effect=0.02,
     ),
     "PriceUncertaintyResult": make_uncertainty,
+    "ScenarioResult": make_scenarios,
     "TornadoResult": lambda: economics.compute_tornado(
         make_uncertainty(), threshold=20_000.0, share=0.2
     ),

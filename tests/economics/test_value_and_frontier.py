@@ -228,6 +228,15 @@ def test_bad_settings_of_the_value_are_refused(settings):
     [
         ({"strategy": ["a"], "cost": [1.0]}, "CPI-E011"),
         ({"strategy": ["a", "a"], "cost": [1.0, 2.0], "effect": [1.0, 2.0]}, "CPI-E013"),
+        (
+            {
+                "draw": [1, 1, 2],
+                "strategy": ["a", "b", "a"],
+                "cost": [1, 2, 3],
+                "effect": [1, 2, 3],
+            },
+            "CPI-E013",
+        ),
         ({"strategy": ["a", "b"], "cost": [1.0, np.nan], "effect": [1.0, 2.0]}, "CPI-E020"),
     ],
 )
