@@ -5,6 +5,7 @@ from __future__ import annotations
 from cpi_analysis.fidelity.agreement import AgreementResult, estimate_agreement
 from cpi_analysis.fidelity.alpha import AlphaResult, estimate_alpha
 from cpi_analysis.fidelity.bands import FidelityBandResult, build_fidelity_bands
+from cpi_analysis.fidelity.confirmatory import ConfirmatoryResult, fit_confirmatory_model
 from cpi_analysis.fidelity.content_validity import ContentValidityResult, compute_content_validity
 from cpi_analysis.fidelity.cutoff import CutoffResult, estimate_cutoff
 from cpi_analysis.fidelity.differential_item_functioning import (
@@ -57,6 +58,7 @@ from cpi_analysis.fidelity.split_halves import SplitHalfResult, compute_split_ha
 __all__ = [
     "AgreementResult",
     "AlphaResult",
+    "ConfirmatoryResult",
     "ContentValidityResult",
     "CutoffResult",
     "DifferentialItemFunctioningResult",
@@ -106,6 +108,7 @@ __all__ = [
     "estimate_source_agreement",
     "estimate_test_retest",
     "fit_factor_model",
+    "fit_confirmatory_model",
     "fit_graded_response",
     "fit_partial_credit",
 ]
