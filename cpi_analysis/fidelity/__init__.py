@@ -107,8 +107,8 @@ __all__ = [
     "estimate_parallel_analysis",
     "estimate_source_agreement",
     "estimate_test_retest",
-    "fit_factor_model",
     "fit_confirmatory_model",
+    "fit_factor_model",
     "fit_graded_response",
     "fit_partial_credit",
 ]
