@@ -8,6 +8,12 @@ from cpi_analysis.effectiveness.contrasts import ContrastResult, estimate_contra
 from cpi_analysis.effectiveness.cross_checks import CrossCheckResult, build_cross_checks
 from cpi_analysis.effectiveness.dose_response import DoseResponseResult, fit_dose_response
 from cpi_analysis.effectiveness.effect_size import EffectSizeResult, estimate_effect_size
+from cpi_analysis.effectiveness.influence import (
+    InfluenceResult,
+    LeaveOneOutResult,
+    compute_influence,
+    estimate_leave_one_out,
+)
 from cpi_analysis.effectiveness.longitudinal_model import (
     LongitudinalModelResult,
     fit_longitudinal_model,
@@ -15,6 +21,12 @@ from cpi_analysis.effectiveness.longitudinal_model import (
 from cpi_analysis.effectiveness.longitudinal_set import LongitudinalSet, build_longitudinal_set
 from cpi_analysis.effectiveness.marginal_means import MarginalMeansResult, estimate_marginal_means
 from cpi_analysis.effectiveness.mixed_models import MixedModelResult, fit_mixed_model
+from cpi_analysis.effectiveness.model_checks import (
+    ResidualCheckResult,
+    SingularityResult,
+    build_singularity_report,
+    compute_residual_check,
+)
 from cpi_analysis.effectiveness.moderator import ModeratorResult, fit_moderator_model
 from cpi_analysis.effectiveness.outcome_model import OutcomeModelResult, fit_outcome_model
 from cpi_analysis.effectiveness.paired_change import PairedChangeResult, estimate_paired_change
@@ -54,6 +66,8 @@ __all__ = [
     "DoseResponseResult",
     "EValueResult",
     "EffectSizeResult",
+    "InfluenceResult",
+    "LeaveOneOutResult",
     "LongitudinalModelResult",
     "LongitudinalSet",
     "MarginalMeansResult",
@@ -67,7 +81,9 @@ __all__ = [
     "PropensityResult",
     "RegressionToMeanResult",
     "RepeatedMancovaResult",
+    "ResidualCheckResult",
     "ResponderResult",
+    "SingularityResult",
     "WildBootstrapResult",
     "build_analysis_set",
     "build_balance_table",
@@ -75,12 +91,16 @@ __all__ = [
     "build_descriptive_table",
     "build_longitudinal_set",
     "build_outcome_table",
+    "build_singularity_report",
     "compute_e_value",
+    "compute_influence",
     "compute_minimal_change",
+    "compute_residual_check",
     "estimate_agency_means",
     "estimate_cluster_robust",
     "estimate_contrasts",
     "estimate_effect_size",
+    "estimate_leave_one_out",
     "estimate_marginal_means",
     "estimate_paired_change",
     "estimate_parametric_bootstrap",

@@ -41,6 +41,9 @@ class ModelBasis:
         Sum of the predicted random effects of each row (n,).
     residual_std_dev
         Standard deviation of the residual of each row (n,).
+    random_terms, residual_codes
+        Columns (n, k) and codes (n,) of each random term, and the residual group of each row;
+        empty and None for one intercept per agency.
     random, settings
         The random part, and ``method``, ``df``, ``information`` and ``residual_by``.
     contrasts
@@ -55,6 +58,8 @@ class ModelBasis:
     groups: pd.DataFrame
     effects: FloatArray
     residual_std_dev: FloatArray
+    random_terms: tuple[tuple[FloatArray, NDArray[np.intp]], ...]
+    residual_codes: NDArray[np.intp] | None
     random: Mapping[str, str]
     settings: Mapping[str, str | None]
     contrasts: ContrastBasis
@@ -88,6 +93,8 @@ def keep_one_intercept(
         groups=design.frame[[cluster]],
         effects=np.asarray(effects[design.clusters], dtype=np.float64),
         residual_std_dev=np.full(fit.n, np.sqrt(fit.residual_variance)),
+        random_terms=(),
+        residual_codes=None,
         random={cluster: "1"},
         settings=settings,
         contrasts=ContrastBasis(
@@ -124,6 +131,8 @@ def keep_general(
         ),
         effects=effects,
         residual_std_dev=np.sqrt(residual),
+        random_terms=tuple((term.columns, term.codes) for term in design.terms),
+        residual_codes=codes,
         random=dict(random),
         settings=settings,
         contrasts=ContrastBasis(

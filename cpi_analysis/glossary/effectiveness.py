@@ -29,6 +29,12 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "test": GlossaryEntry("which test", "text"),
     "value": GlossaryEntry("value of the statistic, or its correction for sphericity", "number"),
     "partial_eta_squared": GlossaryEntry("partial eta squared", "proportion"),
+    # diagnostics
+    "cooks_distance": GlossaryEntry("Cook's distance over all coefficients", "number"),
+    "dfbeta": GlossaryEntry("move of a coefficient, in its standard errors", "number"),
+    "skewness": GlossaryEntry("skewness", "number"),
+    "excess_kurtosis": GlossaryEntry("kurtosis less that of the normal distribution", "number"),
+    "share": GlossaryEntry("share of the variance", "proportion"),
     # marginal means and contrasts
     "level": GlossaryEntry("values of the columns that the row is about", "text"),
     "n_target": GlossaryEntry("number in the target group", "count"),

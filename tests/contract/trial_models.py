@@ -79,4 +79,8 @@ FACTORIES: dict[str, Callable[[], Result]] = {
     ),
     "MinimalChangeResult": lambda: effectiveness.compute_minimal_change(_set(), reliability=0.85),
     "ResponderResult": lambda: effectiveness.estimate_responders(_set(), minimal_change=3.0),
+    "InfluenceResult": lambda: effectiveness.compute_influence(_model()),
+    "LeaveOneOutResult": lambda: effectiveness.estimate_leave_one_out(_model()),
+    "ResidualCheckResult": lambda: effectiveness.compute_residual_check(_model()),
+    "SingularityResult": lambda: effectiveness.build_singularity_report(_model()),
 }
