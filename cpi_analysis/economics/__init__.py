@@ -1,6 +1,7 @@
 """Unit costs, costs and QALYs, joint draws, and the decision they support."""
 
 from cpi_analysis.economics.acceptability import AcceptabilityResult, compute_acceptability
+from cpi_analysis.economics.bootstrap_imputation import estimate_bootstrap_imputed
 from cpi_analysis.economics.bootstrap_interval import (
     BootstrapIntervalResult,
     estimate_bootstrap_intervals,
@@ -23,14 +24,21 @@ from cpi_analysis.economics.economic_set import EconomicSet, build_economic_set
 from cpi_analysis.economics.evaluation import EconomicEvaluation, estimate_planned_evaluation
 from cpi_analysis.economics.fieller import FiellerResult, estimate_fieller_interval
 from cpi_analysis.economics.frontier import FrontierResult, compute_frontier
+from cpi_analysis.economics.imputation import ImputationResult, build_imputations
+from cpi_analysis.economics.imputed_incremental import estimate_imputed_incremental
 from cpi_analysis.economics.incremental import estimate_incremental
 from cpi_analysis.economics.incremental_result import IncrementalResult
 from cpi_analysis.economics.intervention_cost import (
     InterventionCostResult,
     compute_intervention_cost,
 )
+from cpi_analysis.economics.linear_outcomes import compute_qaly_weights
 from cpi_analysis.economics.main_trial import MainTrialResult, compute_main_trial
 from cpi_analysis.economics.measures import derive_economic_measures
+from cpi_analysis.economics.missing_not_at_random import (
+    MissingNotAtRandomResult,
+    estimate_missing_not_at_random,
+)
 from cpi_analysis.economics.net_benefit import NetBenefitResult, compute_net_benefit
 from cpi_analysis.economics.outcomes import compute_eq5d_utility, compute_qalys
 from cpi_analysis.economics.partial_information import (
@@ -69,10 +77,12 @@ __all__ = [
     "FiellerResult",
     "FrontierResult",
     "IcerResult",
+    "ImputationResult",
     "IncrementalModelsResult",
     "IncrementalResult",
     "InterventionCostResult",
     "MainTrialResult",
+    "MissingNotAtRandomResult",
     "NetBenefitResult",
     "PartialInformationResult",
     "PriceIndex",
@@ -85,6 +95,7 @@ __all__ = [
     "build_cheers_table",
     "build_design_parameters",
     "build_economic_set",
+    "build_imputations",
     "build_resampling_plan",
     "compute_acceptability",
     "compute_cost_table",
@@ -96,6 +107,7 @@ __all__ = [
     "compute_main_trial",
     "compute_net_benefit",
     "compute_partial_information",
+    "compute_qaly_weights",
     "compute_qalys",
     "compute_resource_use",
     "compute_scenarios",
@@ -103,10 +115,13 @@ __all__ = [
     "compute_value_of_information",
     "derive_economic_measures",
     "derive_price_year",
+    "estimate_bootstrap_imputed",
     "estimate_bootstrap_intervals",
     "estimate_design_parameters",
     "estimate_fieller_interval",
+    "estimate_imputed_incremental",
     "estimate_incremental",
+    "estimate_missing_not_at_random",
     "estimate_planned_evaluation",
     "estimate_price_uncertainty",
     "fit_incremental_models",

@@ -11,6 +11,25 @@ from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.inference.input_checks import fault_replicates_not_whole, is_whole
 from cpi_analysis.inference.resampling import MINIMUM_REPLICATES
 
+#: Name of the column that numbers imputed data sets.
+IMPUTATION = "imputation"
+
+
+def check_not_imputed(data: pd.DataFrame) -> None:
+    """Raise when a table holds imputed data sets, which an analysis of one trial must not take."""
+    if IMPUTATION in data.columns:
+        raise DataError(
+            Fault(
+                code="CPI-E045",
+                table="data",
+                column=IMPUTATION,
+                rule="these are imputed data sets: analysed as one trial, or resampled one by one, "
+                "they hide what is not known",
+                cure="use estimate_imputed_incremental for all of them, or "
+                "estimate_bootstrap_imputed on the data with its missing values",
+            )
+        )
+
 
 def check_thresholds(thresholds: Sequence[float]) -> None:
     """Raise when thresholds are not finite, zero or more, and in increasing order."""

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cpi_analysis.economics.checks import check_not_imputed
 from cpi_analysis.economics.comparison import (
     Comparison,
     ComparisonSettings,
@@ -179,6 +180,8 @@ def estimate_incremental(
         confidence_level=confidence_level,
         is_weighted=weighted_to is not None,
     )
+    if isinstance(data, pd.DataFrame):
+        check_not_imputed(data)
     comparison = build_comparison(
         data,
         cost=cost,

@@ -44,4 +44,14 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "cost_in_period": GlossaryEntry("part of the cost that falls in the period, GBP", "money"),
     "people_reached": GlossaryEntry("people whom an agency reaches in the period", "count"),
     "cost_per_participant": GlossaryEntry("cost in GBP for each person reached", "money"),
+    # missing data
+    "mean_imputed": GlossaryEntry("mean of the imputed values", "number"),
+    "r_hat": GlossaryEntry("spread between chains over that within; near 1 when mixed", "number"),
+    "n_imputations": GlossaryEntry("number of imputed data sets", "count"),
+    "effect_factor_target": GlossaryEntry("factor on imputed effects, target group", "number"),
+    "effect_factor_reference": GlossaryEntry(
+        "factor on imputed effects, reference group", "number"
+    ),
+    "cost_factor_target": GlossaryEntry("factor on imputed costs, target group", "number"),
+    "cost_factor_reference": GlossaryEntry("factor on imputed costs, reference group", "number"),
 }
