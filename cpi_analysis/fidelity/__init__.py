@@ -19,6 +19,7 @@ from cpi_analysis.fidelity.domain_reliability import (
 from cpi_analysis.fidelity.factor_model import FactorModelResult, fit_factor_model
 from cpi_analysis.fidelity.graded_response import GradedResponseResult, fit_graded_response
 from cpi_analysis.fidelity.icc import IccResult, estimate_icc
+from cpi_analysis.fidelity.invariance import InvarianceResult, estimate_invariance
 from cpi_analysis.fidelity.item_curves import ItemCurveResult, compute_item_curves
 from cpi_analysis.fidelity.item_statistics import ItemStatisticsResult, compute_item_statistics
 from cpi_analysis.fidelity.kappa import KappaResult, estimate_kappa
@@ -67,6 +68,7 @@ __all__ = [
     "FidelityBandResult",
     "GradedResponseResult",
     "IccResult",
+    "InvarianceResult",
     "ItemCurveResult",
     "ItemStatisticsResult",
     "KappaResult",
@@ -100,6 +102,7 @@ __all__ = [
     "estimate_differential_item_functioning",
     "estimate_domain_reliability",
     "estimate_icc",
+    "estimate_invariance",
     "estimate_kappa",
     "estimate_krippendorff",
     "estimate_omega",

@@ -28,4 +28,13 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "people_per_parameter": GlossaryEntry("people for each free parameter", "number"),
     "is_verdict_possible": GlossaryEntry("whether the sample allows a verdict on fit", "flag"),
     "gradient": GlossaryEntry("largest derivative at the end of the search", "number"),
+    "held_equal": GlossaryEntry("what is held equal in the groups, with all before it", "text"),
+    "difference": GlossaryEntry("chi-square of the level against the one before", "number"),
+    "difference_df": GlossaryEntry("its degrees of freedom", "count"),
+    "difference_p_value": GlossaryEntry("its p-value", "p_value"),
+    "cfi_change": GlossaryEntry("change of the comparative fit index", "proportion"),
+    "rmsea_change": GlossaryEntry(
+        "change of the root mean square error of approximation", "proportion"
+    ),
+    "smallest_group": GlossaryEntry("people in the smallest group", "count"),
 }

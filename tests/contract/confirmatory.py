@@ -28,4 +28,7 @@ def _items() -> pd.DataFrame:
 
 FACTORIES: dict[str, Callable[[], Result]] = {
     "ConfirmatoryResult": lambda: fidelity.fit_confirmatory_model(_items(), model=MODEL),
+    "InvarianceResult": lambda: fidelity.estimate_invariance(
+        _items().assign(sector=["statutory", "voluntary"] * 80), model=MODEL, group="sector"
+    ),
 }
