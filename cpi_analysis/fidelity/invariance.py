@@ -125,8 +125,8 @@ def estimate_invariance(
     -------
     InvarianceResult
         One row per level (``held_equal``): ``chi_square`` (scaled, for ``wlsmv`` and ``mlr``),
-        ``chi_square_df``, ``p_value``, ``cfi``, ``tli``, ``rmsea``, ``srmr``, and against the level before:
-        ``difference``, ``difference_df``, ``difference_p_value``, ``cfi_change``,
+        ``chi_square_df``, ``p_value``, ``cfi``, ``tli``, ``rmsea``, ``srmr``, and against the
+        level before: ``difference``, ``difference_df``, ``difference_p_value``, ``cfi_change``,
         ``rmsea_change``.
 
     Raises
