@@ -75,4 +75,9 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "smallest_detectable_change": GlossaryEntry(
         "change of one person that is beyond error, in points", "number"
     ),
+    "omega": GlossaryEntry("omega total of one factor", "number"),
+    "n_dimensions": GlossaryEntry("number of dimensions by parallel analysis", "count"),
+    "standard_error_of_measurement": GlossaryEntry(
+        "error of the total score of one person, in points", "number"
+    ),
 }
