@@ -79,7 +79,7 @@ class BalancedStatistic:
 
     def weigh(self, weights: FloatArray) -> FloatArray:
         """Return the weight of each person: that of the agency times the balancing weight."""
-        of_people = np.ascontiguousarray(weights[:, self.clusters])
+        of_people = np.take(weights, self.clusters, axis=1)
         propensity = fit_weighted_logistic(self.propensity_design, self.is_target, of_people)
         return of_people * compute_weights(propensity, self.is_target == 1, target=self.weighted_to)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,18 +14,21 @@ from cpi_analysis.economics.incremental_notes import (
 )
 from cpi_analysis.economics.replicate_statistics import (
     RegressionStatistic,
+    Statistic,
     build_statistic,
     compute_jackknife,
 )
 from cpi_analysis.economics.resampling_plan import MatchedPlan, match_plan
 from cpi_analysis.errors import Fault, ModelError
-from cpi_analysis.inference.replicates import WeightedStatistic, compute_replicates
+from cpi_analysis.inference.replicates import (
+    BlockStatistic,
+    Replicates,
+    WeightedStatistic,
+    compute_replicates,
+)
 from cpi_analysis.inference.resampling import ResamplingPlan, Scheme, check_strata
 from cpi_analysis.inference.two_stage import TwoStageStatistic, prepare_two_stage
 from cpi_analysis.inference.weighted_regression import compute_least_squares_loadings
-
-if TYPE_CHECKING:
-    from cpi_analysis.inference.replicates import BlockStatistic
 
 FloatArray = NDArray[np.float64]
 
@@ -56,20 +57,9 @@ def estimate_by_resampling(
     matched = match_plan(comparison, plan, replicates=replicates, seed=seed)
     comparison = matched.comparison
     statistic = build_statistic(comparison)
-    point = _find_point(comparison, statistic)
-    notes: list[str] = []
-    drawn: BlockStatistic
-    if method == "two_stage":
-        drawn, notes = _build_two_stage(matched, point, effect_label)
-    else:
-        check_strata(matched.plan, SCHEMES[method])
-        drawn = WeightedStatistic(
-            plan=matched.plan,
-            scheme=SCHEMES[method],
-            statistic=statistic,
-            columns=matched.columns,
-        )
-    found = compute_replicates(drawn, replicates=matched.plan.replicates, workers=workers)
+    point, found, notes = draw_replicates(
+        matched, statistic, method=method, effect_label=effect_label, workers=workers
+    )
     notes += remark_weights(comparison, statistic)
     notes += remark_comparison(
         matched, method, n_redrawn=found.n_redrawn, effect_label=effect_label
@@ -86,7 +76,33 @@ def estimate_by_resampling(
     )
 
 
-def _find_point(comparison: Comparison, statistic: object) -> FloatArray:
+def draw_replicates(
+    matched: MatchedPlan,
+    statistic: Statistic,
+    *,
+    method: str,
+    effect_label: str,
+    workers: int | None = None,
+) -> tuple[FloatArray, Replicates, list[str]]:
+    """Return the estimates of the data, their replicates, and notes about how they were drawn."""
+    point = _find_point(matched.comparison, statistic)
+    notes: list[str] = []
+    drawn: BlockStatistic
+    if method == "two_stage":
+        drawn, notes = _build_two_stage(matched, point, effect_label)
+    else:
+        check_strata(matched.plan, SCHEMES[method])
+        drawn = WeightedStatistic(
+            plan=matched.plan,
+            scheme=SCHEMES[method],
+            statistic=statistic,
+            columns=matched.columns,
+        )
+    found = compute_replicates(drawn, replicates=matched.plan.replicates, workers=workers)
+    return point, found, notes
+
+
+def _find_point(comparison: Comparison, statistic: Statistic) -> FloatArray:
     if isinstance(statistic, RegressionStatistic):
         # From the people themselves, not from cross-products: a few digits more.
         return np.array(
@@ -95,7 +111,7 @@ def _find_point(comparison: Comparison, statistic: object) -> FloatArray:
                 for design, values in comparison.equations
             ]
         )
-    point = statistic(np.ones((1, comparison.n_clusters)))[0]  # type: ignore[operator]
+    point = statistic(np.ones((1, comparison.n_clusters)))[0]
     if not np.isfinite(point).all():
         raise ModelError(
             Fault(

@@ -69,10 +69,8 @@ class BivariateFit:
         if self.is_singular or values[0] <= 1e-8 * values[-1]:
             return np.full(len(contrasts), fallback)
         rows = contrasts * self.sums.scale
-        parts = [_evaluate(self.sums, _nudge(self.theta, k)).cov for k in range(N_PARAMETERS)]
-        gradients = np.array(
-            [np.einsum("mi,ij,mj->m", rows, part.imag, rows) / IMAGINARY for part in parts]
-        )
+        parts = _evaluate(self.sums, _nudge(self.theta)).cov
+        gradients = np.einsum("mi,kij,mj->km", rows, parts.imag, rows) / IMAGINARY
         variances = np.einsum("mi,ij,mj->m", rows, parts[0].real, rows)
         spread = np.einsum("km,km->m", gradients, np.linalg.solve(hessian, gradients))
         return np.asarray(variances**2 / spread, dtype=np.float64)
@@ -81,11 +79,11 @@ class BivariateFit:
 class _Sums(NamedTuple):
     """Cross-products of design and response, on least-squares residuals in units of one.
 
-    ``within`` has them about the agency means; ``means`` the agency means, times √n.
+    ``within`` has them about the agency means, ``products`` those of the agency means, times n.
     """
 
     within: FloatArray
-    means: FloatArray
+    products: FloatArray
     outcome: NDArray[np.intp]
     is_response: NDArray[np.bool_]
     sizes: FloatArray
@@ -98,7 +96,7 @@ class _Sums(NamedTuple):
 
 
 class _State(NamedTuple):
-    criterion: complex
+    criterion: AnyArray
     step: AnyArray
     cov: AnyArray
 
@@ -165,18 +163,18 @@ def fit_bivariate_mixed(
         )
     start, sums, spread = _summarise(first, second, agencies, sizes, method)
     theta = _minimise(sums)
-    state = _evaluate(sums, theta.astype(complex))
-    errors, effects = (matrix.real for matrix in _build_covariances(theta.astype(complex)))
+    state = _evaluate(sums, theta[None, :].astype(complex))
+    errors, effects = (matrix[0] for matrix in _build_covariances(theta[None, :]))
     units = np.outer(spread, spread)
     df = sums.n_rows - (len(start) if method == "REML" else 0)
     constant = df * np.log(2 * np.pi) + _log_units(sums, spread, start)
     whole = np.linalg.eigvalsh(np.linalg.solve(errors, effects) + 0.0)
     return BivariateFit(
-        beta=start + state.step.real * sums.scale,
-        cov=state.cov.real * np.outer(sums.scale, sums.scale),
+        beta=start + state.step[0].real * sums.scale,
+        cov=state.cov[0].real * np.outer(sums.scale, sums.scale),
         agency_covariance=effects * units,
         error_covariance=errors * units,
-        log_likelihood=float(-(state.criterion.real + constant) / 2),
+        log_likelihood=float(-(state.criterion[0].real + constant) / 2),
         is_singular=bool(np.linalg.eigvalsh(effects)[0] <= NEAR_ZERO or whole.min() <= NEAR_ZERO),
         n_agencies=len(sizes),
         theta=theta,
@@ -217,7 +215,7 @@ def _summarise(
     centred = joined - means[agencies]
     sums = _Sums(
         within=centred.T @ centred,
-        means=means * np.sqrt(sizes)[:, None],
+        products=means[:, :, None] * means[:, None, :] * sizes[:, None, None],
         outcome=np.array(outcome, dtype=np.intp),
         is_response=np.array(is_response),
         sizes=sizes,
@@ -228,65 +226,63 @@ def _summarise(
 
 
 def _build_covariances(theta: AnyArray) -> tuple[AnyArray, AnyArray]:
-    """Return Σ and G; the diagonal of the root of Σ is on the log scale."""
-    roots = np.zeros((2, 2, 2), dtype=theta.dtype)
-    roots[0, 0, 0], roots[0, 1, 0], roots[0, 1, 1] = np.exp(theta[0]), theta[1], np.exp(theta[2])
-    roots[1, 0, 0], roots[1, 1, 0], roots[1, 1, 1] = theta[3:]
-    errors, effects = roots @ roots.swapaxes(1, 2)
+    """Return Σ and G for each row of parameters; the root of Σ has logarithms on its diagonal."""
+    roots = np.zeros((2, len(theta), 2, 2), dtype=theta.dtype)
+    roots[0, :, 0, 0], roots[0, :, 1, 0] = np.exp(theta[:, 0]), theta[:, 1]
+    roots[0, :, 1, 1] = np.exp(theta[:, 2])
+    roots[1, :, 0, 0], roots[1, :, 1, 0], roots[1, :, 1, 1] = theta[:, 3:].T
+    errors, effects = roots @ roots.swapaxes(2, 3)
     return errors, effects
 
 
 def _evaluate(sums: _Sums, theta: AnyArray) -> _State:
-    """Return minus two log-likelihoods without constants, the generalised step, and C."""
+    """Return minus two log-likelihoods without constants, the generalised step, and C.
+
+    For each row of ``theta``, shape (rows, 6), at once.
+    """
     errors, effects = _build_covariances(theta)
-    on_means = errors + sums.sizes[:, None, None] * effects
+    on_means = errors[:, None] + sums.sizes[:, None, None] * effects[:, None]
     inverse, inverses = np.linalg.inv(errors), np.linalg.inv(on_means)
-    pairs = np.ix_(sums.outcome, sums.outcome)
-    weights = inverses[:, sums.outcome[:, None], sums.outcome[None, :]]
-    total = inverse[pairs] * sums.within + np.einsum(
-        "gij,gi,gj->ij", weights, sums.means, sums.means
-    )
+    rows, columns = sums.outcome[:, None], sums.outcome[None, :]
+    total = inverse[:, rows, columns] * sums.within
+    total += (inverses[:, :, rows, columns] * sums.products).sum(axis=1)
     fixed, response = ~sums.is_response, sums.is_response
-    gram = total[np.ix_(fixed, fixed)]
-    moment = total[np.ix_(fixed, response)].sum(axis=1)
-    square = total[np.ix_(response, response)].sum()
+    gram = total[:, fixed][:, :, fixed]
+    moment = total[:, fixed][:, :, response].sum(axis=2)
+    square = total[:, response][:, :, response].sum(axis=(1, 2))
     cov = np.linalg.inv(gram)
-    step = cov @ moment
+    step = np.einsum("tij,tj->ti", cov, moment)
     criterion = (
         (sums.sizes.sum() - len(sums.sizes)) * _log_det(errors)
-        + _log_det(on_means).sum()
+        + _log_det(on_means).sum(axis=1)
         + square
-        - moment @ step
+        - np.einsum("ti,ti->t", moment, step)
     )
     if sums.method == "REML":
         criterion = criterion + _log_det(gram)
     return _State(criterion, step, cov)
 
 
-def _log_det(matrix: AnyArray) -> Any:
+def _log_det(matrix: AnyArray) -> AnyArray:
     sign, size = np.linalg.slogdet(matrix)
-    return size + 1j * np.angle(sign)
+    return np.asarray(size + 1j * np.angle(sign))
 
 
-def _nudge(theta: FloatArray, place: int) -> AnyArray:
-    moved = theta.astype(complex)
-    moved[place] += 1j * IMAGINARY
-    return moved
+def _nudge(theta: FloatArray) -> AnyArray:
+    """Return the parameters, each moved by an imaginary step: one row for each."""
+    return np.asarray(theta + 1j * IMAGINARY * np.eye(N_PARAMETERS))
 
 
 def _value_and_gradient(theta: FloatArray, sums: _Sums) -> tuple[float, FloatArray]:
-    states = [_evaluate(sums, _nudge(theta, k)).criterion for k in range(N_PARAMETERS)]
-    return float(states[0].real), np.array([state.imag / IMAGINARY for state in states])
+    criterion = _evaluate(sums, _nudge(theta)).criterion
+    return float(criterion[0].real), np.asarray(criterion.imag / IMAGINARY, dtype=np.float64)
 
 
 def _compute_hessian(sums: _Sums, theta: FloatArray) -> FloatArray:
-    rows = []
-    for place in range(N_PARAMETERS):
-        step = np.zeros(N_PARAMETERS)
-        step[place] = STEP
-        up, down = (_value_and_gradient(theta + sign * step, sums)[1] for sign in (1, -1))
-        rows.append((up - down) / (2 * STEP))
-    hessian = np.array(rows)
+    steps = np.concatenate([np.eye(N_PARAMETERS), -np.eye(N_PARAMETERS)]) * STEP
+    moved = np.concatenate([_nudge(theta + step) for step in steps])
+    gradients = (_evaluate(sums, moved).criterion.imag / IMAGINARY).reshape(2, N_PARAMETERS, -1)
+    hessian = (gradients[0] - gradients[1]) / (2 * STEP)
     return np.asarray((hessian + hessian.T) / 2, dtype=np.float64)
 
 
@@ -294,11 +290,30 @@ def _minimise(sums: _Sums) -> FloatArray:
     from scipy.optimize import minimize
 
     # No agency effect at all is always stationary: start with some.
-    start = np.array([0.0, 0.0, 0.0, 0.3, 0.0, 0.3])
-    found = minimize(
-        _value_and_gradient, start, args=(sums,), jac=True, method="BFGS", options={"gtol": 1e-7}
+    theta = np.array([0.0, 0.0, 0.0, 0.3, 0.0, 0.3])
+    for accuracy in (1e-4, 1e-7):
+        found = minimize(
+            _value_and_gradient,
+            theta,
+            args=(sums,),
+            jac=True,
+            method="BFGS",
+            options={"gtol": accuracy},
+        )
+        theta, steepest = _polish(sums, np.asarray(found.x, dtype=np.float64))
+        if steepest < POLISHED:
+            return theta
+    raise ModelError(
+        Fault(
+            code="CPI-M005",
+            rule="no optimum of the variances of the bivariate model was found",
+            cure="leave out covariates, or use method='rao_wu'",
+        )
     )
-    theta = np.asarray(found.x, dtype=np.float64)
+
+
+def _polish(sums: _Sums, theta: FloatArray) -> tuple[FloatArray, float]:
+    """Go on by Newton steps; return the parameters and the largest entry of the gradient."""
     value, gradient = _value_and_gradient(theta, sums)
     for _ in range(8):
         if np.abs(gradient).max() < POLISHED / 100:
@@ -310,12 +325,4 @@ def _minimise(sums: _Sums) -> FloatArray:
         if new_value > value + 1e-8:
             break
         theta, value, gradient = trial, new_value, new_gradient
-    if not np.abs(gradient).max() < POLISHED:
-        raise ModelError(
-            Fault(
-                code="CPI-M005",
-                rule="no optimum of the variances of the bivariate model was found",
-                cure="leave out covariates, or use method='rao_wu'",
-            )
-        )
-    return theta
+    return theta, float(np.abs(gradient).max())

@@ -58,7 +58,8 @@ class WeightedStatistic:
     def __call__(self, block: int, attempt: int) -> FloatArray:
         """Return the statistics of one block."""
         weights = self.plan.draw_weights(self.scheme, block, attempt)
-        return self.statistic(weights[:, self.columns])
+        # take() keeps the rows contiguous, which indexing the columns does not.
+        return self.statistic(np.take(weights, self.columns, axis=1))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
