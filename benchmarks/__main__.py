@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks import bootstrap, decision, loading, models, start
+from benchmarks import bootstrap, decision, factor_models, loading, models, start
 
 if __name__ == "__main__":
-    for module in (start, loading, models, bootstrap, decision):
+    for module in (start, loading, models, bootstrap, decision, factor_models):
         for row in module.compare():
             print(row.line(), flush=True)

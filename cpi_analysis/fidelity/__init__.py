@@ -5,7 +5,8 @@ from __future__ import annotations
 from cpi_analysis.fidelity.agreement import AgreementResult, estimate_agreement
 from cpi_analysis.fidelity.alpha import AlphaResult, estimate_alpha
 from cpi_analysis.fidelity.bands import FidelityBandResult, build_fidelity_bands
-from cpi_analysis.fidelity.confirmatory import ConfirmatoryResult, fit_confirmatory_model
+from cpi_analysis.fidelity.confirmatory import fit_confirmatory_model
+from cpi_analysis.fidelity.confirmatory_result import ConfirmatoryResult
 from cpi_analysis.fidelity.content_validity import ContentValidityResult, compute_content_validity
 from cpi_analysis.fidelity.cutoff import CutoffResult, estimate_cutoff
 from cpi_analysis.fidelity.differential_item_functioning import (

@@ -13,6 +13,10 @@ from cpi_analysis.fidelity.factor_tables import FactorModel
 _SHOWN = 5
 #: A residual variance below this share of the item's variance is as good as none.
 _NO_RESIDUAL = 1e-6
+#: Items with so few different answers are ordered categories; with so many people it matters less
+#: (docs/studies/fidelity_fit_decisions.md).
+_FEW_ANSWERS = 7
+_ENOUGH_PEOPLE = 300
 
 
 def find_heywood_items(estimates: pd.DataFrame) -> tuple[str, ...]:
@@ -67,6 +71,19 @@ def describe_people(n_kept: int, n_all: int, missing: str) -> list[str]:
             "(ordered items) or missing='fiml' (measurements)."
         ]
     return [f"{left} of {n_all} people left out: they answered no item of the model."]
+
+
+def describe_few_answers(answers: np.ndarray) -> list[str]:
+    """Return a note when ordered answers are treated as measurements in a small sample."""
+    n = len(answers)
+    most = max(len(np.unique(column[~np.isnan(column)])) for column in answers.T)
+    if n >= _ENOUGH_PEOPLE or most > _FEW_ANSWERS:
+        return []
+    return [
+        f"The items have at most {most} different answers, taken here as measurements of {n} "
+        "people: the test then rejects true models too often, above all when answers are skewed. "
+        "Use estimator='wlsmv' for ordered answers."
+    ]
 
 
 def describe_search(fit: ConfirmatoryFit) -> str:

@@ -413,6 +413,20 @@ def test_a_heywood_case_is_said():
     assert loadings_of(result)["standardised"].iloc[0] == pytest.approx(np.sqrt(1.28), abs=1e-8)
 
 
+def test_few_answers_taken_as_measurements_are_pointed_out():
+    items = make_items(150)
+    said = fit_confirmatory_model(items, model=PAIR, estimator="mlr").notes
+    assert any("at most 4 different answers" in note for note in said)
+    rng = np.random.default_rng(8)
+    measured = items + rng.normal(size=items.shape)
+    for other in (
+        fit_confirmatory_model(measured, model=PAIR, estimator="mlr"),
+        fit_confirmatory_model(items, model=PAIR),
+        fit_confirmatory_model(make_items(300), model=PAIR, estimator="mlr"),
+    ):
+        assert not any("different answers" in note for note in other.notes)
+
+
 def test_people_left_out_are_counted():
     items = make_items().astype(float)
     items.loc[:9, "a"] = np.nan
