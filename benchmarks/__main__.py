@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from benchmarks import bootstrap, decision, factor_models, loading, models, start
+from benchmarks import (
+    bootstrap,
+    decision,
+    factor_models,
+    generalizability,
+    loading,
+    models,
+    start,
+)
+
+_MODULES = (start, loading, models, bootstrap, decision, factor_models, generalizability)
 
 if __name__ == "__main__":
-    for module in (start, loading, models, bootstrap, decision, factor_models):
+    for module in _MODULES:
         for row in module.compare():
             print(row.line(), flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cpi_analysis.fidelity.agency_level import AgencyLevelResult, estimate_agency_level
 from cpi_analysis.fidelity.agreement import AgreementResult, estimate_agreement
 from cpi_analysis.fidelity.alpha import AlphaResult, estimate_alpha
 from cpi_analysis.fidelity.bands import FidelityBandResult, build_fidelity_bands
@@ -18,6 +19,7 @@ from cpi_analysis.fidelity.domain_reliability import (
     estimate_domain_reliability,
 )
 from cpi_analysis.fidelity.factor_model import FactorModelResult, fit_factor_model
+from cpi_analysis.fidelity.generalizability import GeneralizabilityResult, estimate_generalizability
 from cpi_analysis.fidelity.graded_response import GradedResponseResult, fit_graded_response
 from cpi_analysis.fidelity.icc import IccResult, estimate_icc
 from cpi_analysis.fidelity.invariance import InvarianceResult, estimate_invariance
@@ -58,6 +60,7 @@ from cpi_analysis.fidelity.source_agreement import SourceAgreementResult, estima
 from cpi_analysis.fidelity.split_halves import SplitHalfResult, compute_split_halves
 
 __all__ = [
+    "AgencyLevelResult",
     "AgreementResult",
     "AlphaResult",
     "ConfirmatoryResult",
@@ -67,6 +70,7 @@ __all__ = [
     "DomainReliabilityResult",
     "FactorModelResult",
     "FidelityBandResult",
+    "GeneralizabilityResult",
     "GradedResponseResult",
     "IccResult",
     "InvarianceResult",
@@ -97,11 +101,13 @@ __all__ = [
     "compute_sampling_adequacy",
     "compute_split_halves",
     "derive_fidelity_scores",
+    "estimate_agency_level",
     "estimate_agreement",
     "estimate_alpha",
     "estimate_cutoff",
     "estimate_differential_item_functioning",
     "estimate_domain_reliability",
+    "estimate_generalizability",
     "estimate_icc",
     "estimate_invariance",
     "estimate_kappa",

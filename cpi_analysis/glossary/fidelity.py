@@ -25,6 +25,11 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "expected_agreement": GlossaryEntry("agreement that chance would give", "proportion"),
     "bootstrap_low": GlossaryEntry("lower end of the bootstrap's range", "number"),
     "bootstrap_high": GlossaryEntry("upper end of the bootstrap's range", "number"),
+    # generalisability and agencies
+    "n_levels": GlossaryEntry("number of levels of a source of variance", "count"),
+    "is_zero": GlossaryEntry("the variance was estimated as zero", "flag"),
+    "rwg": GlossaryEntry("agreement within an agency on the mean of the items", "number"),
+    "rwg_j": GlossaryEntry("agreement within an agency over the items", "number"),
     # structure
     "item_1": GlossaryEntry("first item of the pair", "text"),
     "item_2": GlossaryEntry("second item of the pair", "text"),

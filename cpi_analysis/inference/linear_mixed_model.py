@@ -170,7 +170,9 @@ def fit_linear_mixed_model(
     """
     if method not in ("REML", "ML"):
         fail("CPI-M004", "the method is not known", "use method='REML' or method='ML'")
-    y, X, terms, residual = _check(response, design, random_terms, residual_groups, column_names)
+    y, X, terms, residual = check_model(
+        response, design, random_terms, residual_groups, column_names
+    )
     start = np.asarray(np.linalg.lstsq(X, y, rcond=None)[0], dtype=np.float64)
     rest = y - X @ start
     spread = float(np.sqrt(np.mean(rest**2)))
@@ -182,13 +184,14 @@ def fit_linear_mixed_model(
     return _finish(structure, layout, theta, method, start, spread)
 
 
-def _check(
+def check_model(
     response: ArrayLike,
     design: ArrayLike,
     random_terms: Sequence[tuple[ArrayLike, ArrayLike]],
-    residual_groups: ArrayLike | None,
-    names: Sequence[str] | None,
+    residual_groups: ArrayLike | None = None,
+    names: Sequence[str] | None = None,
 ) -> tuple[FloatArray, FloatArray, list[RandomTerm], NDArray[np.intp]]:
+    """Return response, design, terms and residual groups, or raise when there is no such model."""
     if not random_terms:
         fail("CPI-M004", "there is no random term", "give at least an intercept per agency")
     terms = []

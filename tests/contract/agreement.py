@@ -32,8 +32,18 @@ def _wide() -> pd.DataFrame:
     return _ratings().pivot(index="t", columns="r", values="x").astype(float)
 
 
+def _sheets() -> pd.DataFrame:
+    return _ratings().pivot(index=["t", "a"], columns="r", values="x").reset_index()
+
+
 FACTORIES: dict[str, Callable[[], Result]] = {
+    "AgencyLevelResult": lambda: fidelity.estimate_agency_level(
+        _sheets(), items=["worker", "participant", "researcher"], agency="a", n_options=5
+    ),
     "AgreementResult": lambda: fidelity.estimate_agreement(_ratings(), **_columns(), cluster="a"),
+    "GeneralizabilityResult": lambda: fidelity.estimate_generalizability(
+        _ratings(), target="t", facets=["r"], groups=["a"], rating="x"
+    ),
     "KappaResult": lambda: fidelity.estimate_kappa(_ratings(), **_columns(), weights="linear"),
     "KrippendorffResult": lambda: fidelity.estimate_krippendorff(
         _ratings(), **_columns(), metric="ordinal"
