@@ -128,7 +128,7 @@ def estimate_agency_level(
     >>> data = pd.DataFrame({"a": ["x", "x", "y", "y"], "i": [4, 5, 1, 2], "j": [5, 5, 2, 2]})
     >>> result = estimate_agency_level(data, items=["i", "j"], agency="a", n_options=5)
     >>> result.tidy()["estimate"].round(3).tolist()[:2]
-    [0.98, 0.99]
+    [0.973, 0.986]
     """
     check_confidence_level(confidence_level)
     used = _pick(data, list(items), agency, n_options)
