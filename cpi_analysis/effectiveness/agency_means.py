@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pandas as pd
 
-from cpi_analysis.effectiveness.design import Design, build_design, fault
+from cpi_analysis.effectiveness.design import Design, build_design, check_full_rank, fault
 from cpi_analysis.effectiveness.figures import BLUE
 from cpi_analysis.inference.agency_means import (
     AgencyMeans,
@@ -105,8 +105,8 @@ def estimate_agency_means(
     DataError
         CPI-E021, E024, E045, E047 a setting cannot be used.
     ModelError
-        CPI-M001 a group has one agency, M003 the means do not vary, M004 the exposure varies
-        within agencies or a column is missing.
+        CPI-M001 a group has one agency, M002 columns are collinear, M003 the means do not vary,
+        M004 the exposure varies within agencies or a column is missing.
 
     Notes
     -----
@@ -178,6 +178,7 @@ def _reduce(design: Design, term: str) -> AgencyMeans:
         raise fault(
             "CPI-M004", f"the model has no term {term}", "name one", allowed=", ".join(names)
         )
+    check_full_rank(design.fixed)
     return compute_agency_means(
         design.outcome,
         design.fixed.to_numpy(dtype=np.float64),

@@ -189,6 +189,43 @@ def _evaluate(
     return outcome, fixed, matrices.rhs.model_spec
 
 
+def check_full_rank(fixed: pd.DataFrame) -> None:
+    """Raise CPI-M002 when columns follow from others, naming those that do."""
+    X = fixed.to_numpy(dtype=np.float64)
+    X = X / np.maximum(np.abs(X).max(axis=0), np.finfo(float).tiny)
+    if np.linalg.matrix_rank(X) == X.shape[1]:
+        return
+    ranks = [0, *(int(np.linalg.matrix_rank(X[:, : k + 1])) for k in range(X.shape[1]))]
+    repeated = [str(name) for k, name in enumerate(fixed.columns) if ranks[k + 1] == ranks[k]]
+    raise fault(
+        "CPI-M002",
+        f"these columns repeat others, or are constant beside the intercept: {', '.join(repeated)}",
+        "leave out those that follow from others",
+    )
+
+
+def note_lonely_levels(design: Design, cluster: str) -> tuple[str, ...]:
+    """Return a note about groups of agencies that have one agency only."""
+    X = design.fixed.to_numpy(dtype=np.float64)
+    n_clusters = int(design.clusters.max()) + 1
+    lonely = []
+    for name, column in zip(design.fixed.columns, X.T, strict=True):
+        if not np.isin(column, (0.0, 1.0)).all() or np.ptp(column) == 0:
+            continue
+        sizes = np.bincount(design.clusters, minlength=n_clusters)
+        means = np.bincount(design.clusters, weights=column, minlength=n_clusters) / sizes
+        is_between = bool(np.isin(means, (0.0, 1.0)).all())
+        if is_between and min(means.sum(), n_clusters - means.sum()) == 1:
+            lonely.append(str(name))
+    if not lonely:
+        return ()
+    return (
+        f"One {cluster} alone has, or lacks, {', '.join(lonely)}: its difference from the others "
+        "cannot be told from what is particular to it, whatever the p-value says. Leave the "
+        "column out, or say that it compares one with the rest.",
+    )
+
+
 def _check_finite(columns: pd.DataFrame) -> None:
     finite = np.isfinite(columns.to_numpy()).all(axis=0)
     if not finite.all():

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cpi_analysis.effectiveness.design import build_design, fault, quote
+from cpi_analysis.effectiveness.design import build_design, check_full_rank, fault, quote
 
 FloatArray = NDArray[np.float64]
 
@@ -83,12 +83,7 @@ def build_arrays(
     formula = " + ".join([f"{quote(columns[0])} ~ {quote(group)}", *map(quote, listed)])
     design = build_design(named, formula, cluster or group)
     X = design.fixed.to_numpy(dtype=np.float64)
-    if np.linalg.matrix_rank(X / np.abs(X).max(axis=0)) < X.shape[1]:
-        raise fault(
-            "CPI-M002",
-            f"columns are collinear: {', '.join(map(str, design.fixed.columns))}",
-            "leave out those that follow from others",
-        )
+    check_full_rank(design.fixed)
     time, contrasts = _contrast(design.fixed, group)
     clusters = None if cluster is None else design.clusters
     return MancovaArrays(Y, X, time, contrasts, clusters, len(columns) // len(outcomes), notes)

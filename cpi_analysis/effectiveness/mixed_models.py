@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cpi_analysis.effectiveness.design import build_design, fault
+from cpi_analysis.effectiveness.design import build_design, fault, note_lonely_levels
 from cpi_analysis.effectiveness.figures import draw_intervals
 from cpi_analysis.effectiveness.mixed_general import RESIDUAL, GeneralFit, fit_general
 from cpi_analysis.effectiveness.model_basis import ModelBasis, keep_general, keep_one_intercept
@@ -173,7 +173,8 @@ def fit_mixed_model(
     Raises
     ------
     DataError
-        CPI-E006 a column name occurs twice, E024 the confidence level is not a share, E045
+        CPI-E006 a column name occurs twice, E032 with ``agency_id`` and ``participant_id`` a
+        participant is in two agencies, E024 the confidence level is not a share, E045
         ``data`` is not a DataFrame.
     ModelError
         CPI-M001 to M007; see :func:`cpi_analysis.inference.mixed_model.fit_random_intercept`
@@ -264,7 +265,11 @@ def _fit_one_intercept(
         n_agencies=fit.n_groups,
         method=f"{method}, {name}",
         confidence_level=confidence_level,
-        notes=(*design.notes, *_warn(small, names, fit.n_groups, is_singular=fit.is_singular)),
+        notes=(
+            *design.notes,
+            *note_lonely_levels(design, cluster),
+            *_warn(small, names, fit.n_groups, is_singular=fit.is_singular),
+        ),
         formula=formula,
         cluster=cluster,
         agency_variance=fit.agency_variance,
@@ -305,7 +310,11 @@ def _wrap_general(
         n_agencies=len(terms[0].levels),
         method=f"{fit.method}, {_name_df(str(settings['df']), str(settings['information']))}",
         confidence_level=confidence_level,
-        notes=(*general.design.notes, *notes),
+        notes=(
+            *general.design.notes,
+            *note_lonely_levels(general.design.fixed, terms[0].group),
+            *notes,
+        ),
         formula=formula,
         cluster=" and per ".join(people),
         agency_variance=first,

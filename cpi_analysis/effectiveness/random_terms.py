@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cpi_analysis.effectiveness.design import Design, build_design, fault
+from cpi_analysis.errors import DataError, Fault
 
 
 class RandomColumns(NamedTuple):
@@ -61,6 +62,7 @@ def build_mixed_design(
     )
     fixed = build_design(kept, formula, next(iter(random)))
     frame = kept.iloc[fixed.rows].reset_index(drop=True)
+    _check_nested(frame, random)
     terms = tuple(_build_term(frame, group, str(spec)) for group, spec in random.items())
     residual_codes: NDArray[np.intp] | None = None
     residual_levels: tuple[str, ...] = ()
@@ -71,6 +73,24 @@ def build_mixed_design(
         residual_codes = codes.astype(np.intp)
         residual_levels = tuple(map(str, levels))
     return MixedDesign(fixed, terms, residual_codes, residual_levels, (*notes, *fixed.notes))
+
+
+def _check_nested(frame: pd.DataFrame, random: Mapping[str, str]) -> None:
+    """Raise CPI-E032 when a participant has rows in more than one agency."""
+    if not {"agency_id", "participant_id"} <= set(random):
+        return
+    agencies = frame.groupby("participant_id")["agency_id"].nunique()
+    twice = int((agencies > 1).sum())
+    if twice:
+        raise DataError(
+            Fault(
+                code="CPI-E032",
+                column="participant_id",
+                rule=f"{twice} participants have rows in more than one agency",
+                cure="give each person one agency, or make identifiers that differ between "
+                "agencies",
+            )
+        )
 
 
 def _parse(group: str, spec: str) -> list[str]:
