@@ -8,6 +8,7 @@ from cpi_analysis.effectiveness.contrasts import ContrastResult, estimate_contra
 from cpi_analysis.effectiveness.cross_checks import CrossCheckResult, build_cross_checks
 from cpi_analysis.effectiveness.dose_response import DoseResponseResult, fit_dose_response
 from cpi_analysis.effectiveness.effect_size import EffectSizeResult, estimate_effect_size
+from cpi_analysis.effectiveness.icc import AgencyIccResult, estimate_icc
 from cpi_analysis.effectiveness.influence import (
     InfluenceResult,
     LeaveOneOutResult,
@@ -34,6 +35,11 @@ from cpi_analysis.effectiveness.parametric_bootstrap import (
     ParametricBootstrapResult,
     estimate_parametric_bootstrap,
 )
+from cpi_analysis.effectiveness.power import PowerResult, build_power_scenarios, simulate_power
+from cpi_analysis.effectiveness.profile_intervals import (
+    ProfileIntervalResult,
+    estimate_profile_intervals,
+)
 from cpi_analysis.effectiveness.propensity import PropensityResult, fit_propensity
 from cpi_analysis.effectiveness.regression_to_mean import (
     RegressionToMeanResult,
@@ -56,6 +62,7 @@ from cpi_analysis.effectiveness.unmeasured import EValueResult, compute_e_value
 from cpi_analysis.effectiveness.wild_bootstrap import WildBootstrapResult, estimate_wild_bootstrap
 
 __all__ = [
+    "AgencyIccResult",
     "AgencyMeansResult",
     "AnalysisSet",
     "BalanceResult",
@@ -78,6 +85,8 @@ __all__ = [
     "OutcomeTableResult",
     "PairedChangeResult",
     "ParametricBootstrapResult",
+    "PowerResult",
+    "ProfileIntervalResult",
     "PropensityResult",
     "RegressionToMeanResult",
     "RepeatedMancovaResult",
@@ -91,6 +100,7 @@ __all__ = [
     "build_descriptive_table",
     "build_longitudinal_set",
     "build_outcome_table",
+    "build_power_scenarios",
     "build_singularity_report",
     "compute_e_value",
     "compute_influence",
@@ -100,10 +110,12 @@ __all__ = [
     "estimate_cluster_robust",
     "estimate_contrasts",
     "estimate_effect_size",
+    "estimate_icc",
     "estimate_leave_one_out",
     "estimate_marginal_means",
     "estimate_paired_change",
     "estimate_parametric_bootstrap",
+    "estimate_profile_intervals",
     "estimate_regression_to_mean",
     "estimate_responders",
     "estimate_wild_bootstrap",
@@ -114,4 +126,5 @@ __all__ = [
     "fit_outcome_model",
     "fit_propensity",
     "fit_repeated_mancova",
+    "simulate_power",
 ]

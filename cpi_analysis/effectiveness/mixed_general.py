@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cpi_analysis.effectiveness.design import fault
 from cpi_analysis.effectiveness.random_terms import MixedDesign, build_mixed_design
+from cpi_analysis.inference.between_within import compute_between_within_df
 from cpi_analysis.inference.contrasts import ContrastBasis, compute_joint_test
 from cpi_analysis.inference.linear_mixed_model import (
     LinearMixedModelFit,
@@ -25,7 +26,7 @@ from cpi_analysis.inference.lmm_small_sample import (
     approximate_satterthwaite,
 )
 
-DegreesOfFreedom = Literal["kenward_roger", "satterthwaite"]
+DegreesOfFreedom = Literal["kenward_roger", "satterthwaite", "between_within"]
 RESIDUAL = "residual"
 
 
@@ -66,12 +67,15 @@ def fit_general(
         column_names=names,
     )
     adjusted = _adjust(fit, df, information)
+    own = adjusted.compute_df()
+    if df == "between_within":
+        own = compute_between_within_df(fixed, [term.codes for term in design.terms])
     return GeneralFit(
         fit=fit,
         design=design,
         names=names,
         adjusted=adjusted,
-        df=adjusted.compute_df(),
+        df=own,
         joint=_test_terms(fit, adjusted, names, joint, is_scaled=df == "kenward_roger"),
         variances=_tabulate_variances(fit, design),
         effects=_tabulate_effects(fit, design),
@@ -81,13 +85,13 @@ def fit_general(
 def _adjust(fit: LinearMixedModelFit, df: str, information: Information) -> AdjustedFit:
     if df == "kenward_roger":
         return adjust_mixed_model(fit, information=information)
-    if df == "satterthwaite":
+    if df in ("satterthwaite", "between_within"):
         return approximate_satterthwaite(fit)
     raise fault(
         "CPI-M004",
         "the degrees of freedom are not known",
         "choose one of the allowed methods",
-        allowed="kenward_roger, satterthwaite",
+        allowed="kenward_roger, satterthwaite, between_within",
     )
 
 

@@ -15,6 +15,7 @@ from cpi_analysis.effectiveness.figures import draw_intervals
 from cpi_analysis.effectiveness.mixed_general import RESIDUAL, GeneralFit, fit_general
 from cpi_analysis.effectiveness.model_basis import ModelBasis, keep_general, keep_one_intercept
 from cpi_analysis.effectiveness.wording import phrase_icc
+from cpi_analysis.inference.between_within import compute_between_within_df
 from cpi_analysis.inference.input_checks import check_confidence_level, check_table
 from cpi_analysis.inference.kenward_roger import (
     Information,
@@ -30,7 +31,7 @@ from cpi_analysis.results import Result, format_value
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DegreesOfFreedom = Literal["kenward_roger", "satterthwaite"]
+DegreesOfFreedom = Literal["kenward_roger", "satterthwaite", "between_within"]
 
 #: Below this many degrees of freedom a t interval is more than 1.4 times the normal one.
 FEW_DF = 4.0
@@ -153,9 +154,11 @@ def fit_mixed_model(
         identifier must not occur in two agencies) or crossed; ``{"subject": "1 + days"}`` an
         intercept and a slope that are correlated. The first is the level of the agencies.
     method
-        ``"REML"``, or ``"ML"`` (then ``df`` must be ``"satterthwaite"``).
+        ``"REML"``, or ``"ML"`` (then ``df`` cannot be ``"kenward_roger"``).
     df
-        ``"kenward_roger"``, which also corrects the standard errors, or ``"satterthwaite"``.
+        ``"kenward_roger"``, which also corrects the standard errors; ``"satterthwaite"``; or
+        ``"between_within"``, which counts groups by the level at which a column varies (nested
+        groupings only; joint tests and contrasts then use Satterthwaite's).
     information
         For Kenward-Roger: ``"expected"`` as pbkrtest, or ``"observed"`` as SAS PROC MIXED.
     residual_by
@@ -218,9 +221,17 @@ def fit_mixed_model(
         residual_by=residual_by,
         joint=joint,
     )
-    settings = {"method": method, "df": df, "information": information, "residual_by": residual_by}
+    settings = _keep_settings(method, df, information, residual_by)
     basis = keep_general(general, random, settings)
-    return _wrap_general(general, basis, formula, confidence_level)
+    return _wrap_general(general, basis, formula, df, confidence_level)
+
+
+def _keep_settings(
+    method: Method, df: DegreesOfFreedom, information: Information, residual_by: str | None
+) -> dict[str, str | None]:
+    # Between-within has no rule for a contrast of several columns: those use Satterthwaite.
+    kept = "satterthwaite" if df == "between_within" else df
+    return {"method": method, "df": kept, "information": information, "residual_by": residual_by}
 
 
 def _check_random(random: object) -> None:
@@ -257,8 +268,11 @@ def _fit_one_intercept(
         column_names=names,
     )
     small, name = _infer(fit, df, information)
-    parts = derive_contrast_parts(fit, df=df, information=information)
-    settings = {"method": method, "df": df, "information": information, "residual_by": None}
+    if df == "between_within":
+        own = compute_between_within_df(design.fixed, [design.clusters])
+        small = SmallSample(small.covariance, own)
+    settings = _keep_settings(method, df, information, None)
+    parts = derive_contrast_parts(fit, df=str(settings["df"]), information=information)
     return MixedModelResult(
         estimates=_tabulate(fit.beta, small, names, confidence_level),
         n_participants=fit.n,
@@ -294,7 +308,7 @@ def _fit_one_intercept(
 
 
 def _wrap_general(
-    general: GeneralFit, basis: ModelBasis, formula: str, confidence_level: float
+    general: GeneralFit, basis: ModelBasis, formula: str, df: str, confidence_level: float
 ) -> MixedModelResult:
     fit, terms = general.fit, general.design.terms
     small = SmallSample(general.adjusted.covariance, general.df)
@@ -308,7 +322,7 @@ def _wrap_general(
         estimates=_tabulate(fit.beta, small, general.names, confidence_level),
         n_participants=people.get("participant_id", fit.n),
         n_agencies=len(terms[0].levels),
-        method=f"{fit.method}, {_name_df(str(settings['df']), str(settings['information']))}",
+        method=f"{fit.method}, {_name_df(df, str(settings['information']))}",
         confidence_level=confidence_level,
         notes=(
             *general.design.notes,
@@ -334,6 +348,8 @@ def _wrap_general(
 def _name_df(df: str, information: str) -> str:
     if df == "satterthwaite":
         return "Satterthwaite"
+    if df == "between_within":
+        return "between-within"
     peer = {"expected": "as pbkrtest", "observed": "as SAS"}.get(information, "")
     return f"Kenward–Roger ({information} information, {peer})"
 
@@ -342,13 +358,13 @@ def _infer(fit: RandomInterceptFit, df: str, information: Information) -> tuple[
     if df == "kenward_roger":
         small = adjust_kenward_roger(fit, information=information)
         return small, _name_df(df, information)
-    if df == "satterthwaite":
+    if df in ("satterthwaite", "between_within"):
         return compute_satterthwaite(fit), _name_df(df, information)
     raise fault(
         "CPI-M004",
         "the degrees of freedom are not known",
         "choose one of the allowed methods",
-        allowed="kenward_roger, satterthwaite",
+        allowed="kenward_roger, satterthwaite, between_within",
     )
 
 

@@ -43,4 +43,25 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "p_value_adjusted": GlossaryEntry(
         "p-value adjusted for the number of comparisons, as the method says", "p_value"
     ),
+    # agencies
+    "design_effect": GlossaryEntry(
+        "by how much agencies inflate the variance of a mean, at the estimate", "number"
+    ),
+    "design_effect_high": GlossaryEntry("design effect at the upper limit", "number"),
+    "size_mean": GlossaryEntry("mean number of participants of an agency", "number"),
+    "size_cv": GlossaryEntry(
+        "standard deviation of the participants per agency over their mean", "proportion"
+    ),
+    # trials that are simulated
+    "agencies_target": GlossaryEntry("agencies in the target group", "count"),
+    "agencies_reference": GlossaryEntry("agencies in the reference group", "count"),
+    "people_per_agency": GlossaryEntry("mean number of people recruited by an agency", "number"),
+    "people_analysed": GlossaryEntry("mean number of people with an outcome in a trial", "number"),
+    "retention": GlossaryEntry("share of the people who have an outcome", "proportion"),
+    "effect": GlossaryEntry("difference in standard deviations of the outcome", "number"),
+    "baseline_correlation": GlossaryEntry("correlation of outcome and baseline", "number"),
+    "share_singular": GlossaryEntry(
+        "share of trials with a variance between agencies of zero", "proportion"
+    ),
+    "alpha": GlossaryEntry("level of the tests", "proportion"),
 }

@@ -179,6 +179,22 @@ def fit_cluster_robust(
     )
 
 
+def compute_transfers(design: FloatArray, clusters: NDArray[np.intp], *, kind: Kind) -> FloatArray:
+    """Return what turns residuals of least squares into scores of the clusters, (n, p).
+
+    The score of a cluster is the sum over its rows of transfer times residual; the covariance
+    is the sum of their outer products. Nothing of it depends on the outcome.
+    """
+    order, starts = _sort(clusters)
+    X = design[order]
+    bread = np.asarray(np.linalg.inv(X.T @ X), dtype=np.float64)
+    transfers = np.empty_like(X)
+    for a, b in zip(starts, [*starts[1:], len(X)], strict=True):
+        work = _Block(X[a:b], X[a:b], np.ones(b - a), 0.0)
+        transfers[order[a:b]] = _adjust(work, bread, kind) @ bread
+    return transfers
+
+
 class _Block(NamedTuple):
     design: FloatArray
     weighted: FloatArray

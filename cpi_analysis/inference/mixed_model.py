@@ -174,7 +174,7 @@ def _evaluate(sums: GroupSums, ratios: FloatArray) -> _State:
     return _State(weights, information, inverse, gamma, between, rest)
 
 
-def _compute_criterion(sums: GroupSums, ratios: FloatArray, method: Method) -> FloatArray:
+def compute_profile(sums: GroupSums, ratios: FloatArray, method: Method) -> FloatArray:
     """Return the profiled criterion (-2 log-likelihood) at each variance ratio."""
     state = _evaluate(sums, ratios)
     df = _count_df(sums, method)
@@ -215,7 +215,7 @@ def _minimise(sums: GroupSums, method: Method) -> float:
         )
     if len(candidates) == 1:
         return candidates[0]
-    values = _compute_criterion(sums, np.array(candidates), method)
+    values = compute_profile(sums, np.array(candidates), method)
     return candidates[int(np.argmin(values))]
 
 
@@ -243,7 +243,7 @@ def _finish(sums: GroupSums, ratio: float, method: Method) -> RandomInterceptFit
         cov=(cov + cov.T) / 2,
         agency_variance=ratio * residual_variance,
         residual_variance=residual_variance,
-        log_likelihood=float(-_compute_criterion(sums, at, method)[0] / 2),
+        log_likelihood=float(-compute_profile(sums, at, method)[0] / 2),
         is_singular=ratio == 0.0,
         n=sums.n,
         n_groups=len(sums.sizes),

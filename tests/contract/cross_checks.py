@@ -32,6 +32,9 @@ FACTORIES: dict[str, Callable[[], Result]] = {
         _people(), joint=["arm", "before"], **MODEL
     ),
     "CrossCheckResult": lambda: effectiveness.build_cross_checks(_people(), term="arm", **MODEL),
+    "AgencyIccResult": lambda: effectiveness.estimate_icc(
+        _people(), formula="outcome ~ arm", cluster="agency", replicates=60, seed=1
+    ),
     "ParametricBootstrapResult": lambda: effectiveness.estimate_parametric_bootstrap(
         _people(),
         formula=MODEL["formula"],
@@ -39,6 +42,16 @@ FACTORIES: dict[str, Callable[[], Result]] = {
         term="arm",
         replicates=60,
         seed=1,
+    ),
+    "PowerResult": lambda: effectiveness.simulate_power(
+        effectiveness.build_power_scenarios(
+            agencies=[(4, 4)], people_per_agency=[6], icc=[0.05], effect=[0.0, 1.0]
+        ),
+        replicates=50,
+        seed=1,
+    ),
+    "ProfileIntervalResult": lambda: effectiveness.estimate_profile_intervals(
+        _people(), formula="outcome ~ arm", random={"agency": "1"}
     ),
     "WildBootstrapResult": lambda: effectiveness.estimate_wild_bootstrap(
         _people(), term="arm", **MODEL
