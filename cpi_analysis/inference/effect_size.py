@@ -159,8 +159,13 @@ def find_noncentral_t(t: float, df: float, confidence_level: float) -> tuple[flo
         def miss(ncp: float) -> float:
             return float(stats.nct.cdf(t, df, ncp)) - probability
 
-        reach = 4.0 + abs(t) / 4
-        return float(optimize.brentq(miss, t - 3 * reach, t + 3 * reach, xtol=1e-12))
+        # Outwards in small steps: far in the tails some versions of scipy give no number.
+        low = high = t
+        while miss(low) < 0:
+            low -= 0.5
+        while miss(high) > 0:
+            high += 0.5
+        return low if low == high else float(optimize.brentq(miss, low, high, xtol=1e-12))
 
     return solve(1 - tail), solve(tail)
 
