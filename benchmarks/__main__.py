@@ -9,10 +9,20 @@ from benchmarks import (
     generalizability,
     loading,
     models,
+    polychoric,
     start,
 )
 
-_MODULES = (start, loading, models, bootstrap, decision, factor_models, generalizability)
+_MODULES = (
+    start,
+    loading,
+    models,
+    bootstrap,
+    decision,
+    polychoric,
+    factor_models,
+    generalizability,
+)
 
 if __name__ == "__main__":
     for module in _MODULES:

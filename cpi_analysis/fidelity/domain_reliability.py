@@ -83,7 +83,8 @@ def estimate_domain_reliability(trial: TrialData) -> DomainReliabilityResult:
     -------
     DomainReliabilityResult
         One row per domain and source: ``scale``, ``source``, ``estimate``, ``conf_low``,
-        ``conf_high``, ``n`` (targets with every answer), ``n_items``. Formative domains are
+        ``conf_high``, ``n`` (targets with every answer), ``n_items``, ``omega`` (total, of one
+        factor), ``n_dimensions`` (by parallel analysis). Formative domains are
         not in it; domains that could not be estimated are named in the notes.
 
     Raises
@@ -150,8 +151,11 @@ def _estimate_all(
                 notes.append(f"{place}: no alpha, because {reasons}.")
                 continue
             row = result.estimates.iloc[0]
-            rows.append({"scale": scale.label, "source": source, **{c: row[c] for c in _COLUMNS}})
-            notes.extend(_flag(place, float(row["estimate"]), result.against_the_rest))
+            beside = {"omega": result.omega, "n_dimensions": result.n_dimensions}
+            values = {c: row[c] for c in _COLUMNS}
+            rows.append({"scale": scale.label, "source": source, **values, **beside})
+            alpha, against = float(row["estimate"]), result.against_the_rest
+            notes.extend(_flag(place, alpha, result.n_dimensions, against))
             most_missing = max(most_missing, result.n_missing)
     if most_missing:
         notes.append(
@@ -163,12 +167,16 @@ def _estimate_all(
     return rows, notes
 
 
-def _flag(place: str, alpha: float, against: tuple[str, ...]) -> list[str]:
+def _flag(
+    place: str, alpha: float, n_dimensions: int | None, against: tuple[str, ...]
+) -> list[str]:
     flags = []
     if alpha < 0:
         flags.append(f"{place}: alpha is negative; check for items to reverse.")
     if alpha > VERY_HIGH_ALPHA:
         flags.append(f"{place}: alpha above {VERY_HIGH_ALPHA}; items may repeat each other.")
+    if n_dimensions not in (None, 1):
+        flags.append(f"{place}: parallel analysis finds {n_dimensions} dimensions, not one.")
     flags.extend(f"{place}: {note}" for note in describe_against(against))
     return flags
 
@@ -182,7 +190,8 @@ def _describe_formative(key: FidelityKey) -> tuple[str, ...]:
 
 def _describe_limits() -> tuple[str, ...]:
     return (
-        "Alpha takes for granted that a domain measures one thing; that is not tested here.",
+        "Alpha takes for granted that a domain measures one thing equally well with every item: "
+        "omega drops the second assumption, and n_dimensions asks for the first.",
         "The intervals treat targets as independent: with skewed answers, or targets alike "
         "within agencies, they are too narrow.",
     )
