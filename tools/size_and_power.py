@@ -32,7 +32,7 @@ NEXT = {
     "agencies": [(7, 7), (10, 10), (15, 15), (20, 20)],
     "people_per_agency": [10, 20],
     "icc": [0.02, 0.05, 0.1],
-    "effect": [0.3],
+    "standardised_effect": [0.3],
 }
 SHARED = {"retention": FOLLOW_UP, "baseline_correlation": 0.6}
 
@@ -78,7 +78,7 @@ def simulate_designs(replicates: int = REPLICATES) -> pd.DataFrame:
             agencies=[agencies],
             people_per_agency=[people],
             icc=ICCS,
-            effect=(0.0, EFFECT),
+            standardised_effect=(0.0, EFFECT),
             size_cv=size_cv,
             **SHARED,
         )
@@ -100,7 +100,7 @@ def write_page(designs: pd.DataFrame, following: pd.DataFrame) -> str:
         parts.append(f"## {title}\n\n")
         parts.append(f"| agencies | ICC | boundary | {' | '.join(NAMES.values())} |\n")
         parts.append("|---|---|---|" + "---|" * len(NAMES) + "\n")
-        parts += _write_rows(designs[designs["effect"] == effect])
+        parts += _write_rows(designs[designs["standardised_effect"] == effect])
         parts.append("\n" if effect else f"\n{MIDDLE}")
     parts += _write_next(following)
     return "".join(parts)

@@ -23,7 +23,13 @@ PRIMARY = "mixed model, Kenward–Roger"
 #: Level of the intervals for the Monte Carlo error.
 MONTE_CARLO_LEVEL = 0.95
 #: Columns of a scenario: those without a default must be given.
-REQUIRED = ("agencies_target", "agencies_reference", "people_per_agency", "icc", "effect")
+REQUIRED = (
+    "agencies_target",
+    "agencies_reference",
+    "people_per_agency",
+    "icc",
+    "standardised_effect",
+)
 DEFAULTS = {"size_cv": 0.0, "retention": 1.0, "baseline_correlation": 0.0}
 #: Least and largest value of each column.
 LIMITS = {
@@ -31,7 +37,7 @@ LIMITS = {
     "agencies_reference": (2, 500),
     "people_per_agency": (2, 10_000),
     "icc": (0.0, 0.99),
-    "effect": (-10.0, 10.0),
+    "standardised_effect": (-10.0, 10.0),
     "size_cv": (0.0, 3.0),
     "retention": (0.05, 1.0),
     "baseline_correlation": (-0.99, 0.99),
@@ -44,7 +50,7 @@ class PowerResult(Result):
 
     Parameters
     ----------
-    alpha
+    significance_level
         Level of the tests.
     replicates
         Trials of each scenario.
@@ -52,21 +58,22 @@ class PowerResult(Result):
 
     title: ClassVar[str] = "Size and power"
 
-    alpha: float
+    significance_level: float
     replicates: int
 
     def summary(self) -> str:
         """Return the range of the primary test, in one sentence."""
         rows = self.estimates[self.estimates["analysis"] == PRIMARY]
-        null, other = rows[rows["effect"] == 0], rows[rows["effect"] != 0]
+        is_null = rows["standardised_effect"] == 0
+        null, other = rows[is_null], rows[~is_null]
         parts = [
             f"{word} {_say_range(part['estimate'])}"
             for word, part in (("size", null), ("power", other))
             if len(part)
         ]
         return (
-            f"{PRIMARY} at {self.alpha:g}: {' and '.join(parts)} in {self.replicates:,} "
-            "simulated trials of each scenario."
+            f"{PRIMARY} at {self.significance_level:g}: {' and '.join(parts)} in "
+            f"{self.replicates:,} simulated trials of each scenario."
         )
 
     def _draw(self, ax: Axes) -> None:
@@ -75,10 +82,10 @@ class PowerResult(Result):
         share = rows["estimate"].to_numpy()
         ax.hlines(places, rows["conf_low"], rows["conf_high"], color=BLUE, linewidth=2.0)
         ax.plot(share, places, "s", color=BLUE)
-        ax.axvline(self.alpha, color="0.5", linestyle="--", linewidth=1.0)
+        ax.axvline(self.significance_level, color="0.5", linestyle="--", linewidth=1.0)
         ax.set_yticks(places, [_name_scenario(row) for row in rows.to_dict("records")])
-        ax.set_xlim(0, max(1.05 * float(rows["conf_high"].max()), 2 * self.alpha))
-        ax.set_xlabel(f"share of trials with p ≤ {self.alpha:g} ({PRIMARY})")
+        ax.set_xlim(0, max(1.05 * float(rows["conf_high"].max()), 2 * self.significance_level))
+        ax.set_xlabel(f"share of trials with p ≤ {self.significance_level:g} ({PRIMARY})")
         ax.spines[["top", "right", "left"]].set_visible(False)
 
 
@@ -87,7 +94,7 @@ def simulate_power(
     *,
     replicates: int,
     seed: int,
-    alpha: float = 0.05,
+    significance_level: float = 0.05,
 ) -> PowerResult:
     """Simulate trials, and count how often each test finds a difference.
 
@@ -97,14 +104,14 @@ def simulate_power(
         One row per trial to be simulated. Columns: ``agencies_target``,
         ``agencies_reference``; ``people_per_agency`` recruited (mean) and ``size_cv``, the
         standard deviation of that number over its mean (0 when absent); ``icc`` given the
-        baseline; ``retention``, the share with an outcome (1); ``effect`` in standard
+        baseline; ``retention``, the share with an outcome (1); ``standardised_effect`` in standard
         deviations of the outcome, 0 for the size of the test; ``baseline_correlation`` of
         outcome and baseline (0, which leaves the baseline out of the models). See
         :func:`build_power_scenarios` for a grid.
     replicates, seed
         Trials of each scenario (4,000 give a Monte Carlo error of 0.3 percentage points at
         5%), and the seed. All scenarios share their random numbers.
-    alpha
+    significance_level
         Level of the tests.
 
     Returns
@@ -137,7 +144,8 @@ def simulate_power(
     Examples
     --------
     >>> scenarios = build_power_scenarios(
-    ...     agencies=[(7, 7)], people_per_agency=[11], icc=[0.05], effect=[0.0, 1.0]
+    ...     agencies=[(7, 7)], people_per_agency=[11], icc=[0.05],
+    ...     standardised_effect=[0.0, 1.0],
     ... )
     >>> table = simulate_power(scenarios, replicates=200, seed=1).tidy()
     >>> mixed = table[table["analysis"] == "mixed model, Kenward–Roger"]
@@ -146,12 +154,12 @@ def simulate_power(
     """
     check_table(scenarios, "scenarios")
     check_resampling(replicates, seed)
-    _check_alpha(alpha)
+    _check_alpha(significance_level)
     table = _read_scenarios(scenarios)
     rows: list[dict[str, Any]] = []
     for row in table.to_dict("records"):
         found = count_rejections(
-            _build_scenario(row), replicates=replicates, seed=seed, alpha=alpha
+            _build_scenario(row), replicates=replicates, seed=seed, alpha=significance_level
         )
         if found.n_failed > MOST_FAILED * replicates:
             fail(
@@ -168,7 +176,7 @@ def simulate_power(
         seed=seed,
         confidence_level=MONTE_CARLO_LEVEL,
         notes=("The intervals are for the error of the simulation, not for the trial.",),
-        alpha=alpha,
+        significance_level=significance_level,
         replicates=replicates,
     )
 
@@ -178,7 +186,7 @@ def build_power_scenarios(
     agencies: Any,
     people_per_agency: Any,
     icc: Any,
-    effect: Any,
+    standardised_effect: Any,
     size_cv: float = 0.0,
     retention: float = 1.0,
     baseline_correlation: float = 0.0,
@@ -189,7 +197,7 @@ def build_power_scenarios(
     ----------
     agencies
         Pairs of the number of target and of reference agencies, such as ``[(7, 7), (10, 10)]``.
-    people_per_agency, icc, effect
+    people_per_agency, icc, standardised_effect
         Lists of values.
     size_cv, retention, baseline_correlation
         The same in every scenario.
@@ -202,7 +210,8 @@ def build_power_scenarios(
     Examples
     --------
     >>> len(build_power_scenarios(
-    ...     agencies=[(7, 7), (12, 12)], people_per_agency=[10, 20], icc=[0.02, 0.05], effect=[0.3]
+    ...     agencies=[(7, 7), (12, 12)], people_per_agency=[10, 20], icc=[0.02, 0.05],
+    ...     standardised_effect=[0.3],
     ... ))
     8
     """
@@ -214,24 +223,24 @@ def build_power_scenarios(
             "size_cv": size_cv,
             "icc": value,
             "retention": retention,
-            "effect": size,
+            "standardised_effect": size,
             "baseline_correlation": baseline_correlation,
         }
         for target, reference in agencies
         for people in people_per_agency
         for value in icc
-        for size in effect
+        for size in standardised_effect
     ]
     return pd.DataFrame(rows)
 
 
-def _check_alpha(alpha: object) -> None:
-    is_number = isinstance(alpha, float) and 0 < alpha < 1
+def _check_alpha(significance_level: object) -> None:
+    is_number = isinstance(significance_level, float) and 0 < significance_level < 1
     if not is_number:
         raise DataError(
             Fault(
                 code="CPI-E024",
-                column="alpha",
+                column="significance_level",
                 rule="the level of a test must be between 0 and 1",
                 cure="give a share: 0.05",
                 allowed="more than 0, less than 1",
@@ -321,7 +330,7 @@ def _build_scenario(row: dict[Any, Any]) -> Scenario:
         size_cv=float(row["size_cv"]),
         icc=float(row["icc"]),
         retention=float(row["retention"]),
-        effect=float(row["effect"]),
+        effect=float(row["standardised_effect"]),
         baseline_correlation=float(row["baseline_correlation"]),
     )
 
@@ -358,5 +367,5 @@ def _say_range(shares: pd.Series[float]) -> str:
 def _name_scenario(row: dict[Any, Any]) -> str:
     return (
         f"{row['agencies_target']:g} v {row['agencies_reference']:g} agencies, "
-        f"ICC {row['icc']:g}, effect {row['effect']:g}"
+        f"ICC {row['icc']:g}, effect {row['standardised_effect']:g}"
     )

@@ -55,13 +55,14 @@ ENTRIES: dict[str, GlossaryEntry] = {
     # trials that are simulated
     "agencies_target": GlossaryEntry("agencies in the target group", "count"),
     "agencies_reference": GlossaryEntry("agencies in the reference group", "count"),
-    "people_per_agency": GlossaryEntry("mean number of people recruited by an agency", "number"),
     "people_analysed": GlossaryEntry("mean number of people with an outcome in a trial", "number"),
     "retention": GlossaryEntry("share of the people who have an outcome", "proportion"),
-    "effect": GlossaryEntry("difference in standard deviations of the outcome", "number"),
+    "standardised_effect": GlossaryEntry(
+        "difference in standard deviations of the outcome", "number"
+    ),
     "baseline_correlation": GlossaryEntry("correlation of outcome and baseline", "number"),
     "share_singular": GlossaryEntry(
         "share of trials with a variance between agencies of zero", "proportion"
     ),
-    "alpha": GlossaryEntry("level of the tests", "proportion"),
+    "significance_level": GlossaryEntry("level of the tests", "proportion"),
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from cpi_analysis.glossary.entry import GlossaryEntry
 
 ENTRIES: dict[str, GlossaryEntry] = {
-    "parameter": GlossaryEntry("kind of parameter", "text"),
     "factor": GlossaryEntry("factor of the model", "text"),
     "other": GlossaryEntry("second factor or item of a covariance", "text"),
     "standardised": GlossaryEntry("estimate when items and factors have variance 1", "number"),

@@ -27,6 +27,8 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "participant_id": GlossaryEntry("pseudonym of a participant", "text"),
     "agency_id": GlossaryEntry("code of an agency", "text"),
     "form": GlossaryEntry("form of the coefficient", "text"),
+    "parameter": GlossaryEntry("uncertain quantity, or kind of parameter of a model", "text"),
+    "people_per_agency": GlossaryEntry("people of one agency, in the mean", "number"),
     # counts
     "n": GlossaryEntry("number of participants, or of targets rated", "count"),
     "n_agencies": GlossaryEntry("number of agencies", "count"),

@@ -45,7 +45,7 @@ FACTORIES: dict[str, Callable[[], Result]] = {
     ),
     "PowerResult": lambda: effectiveness.simulate_power(
         effectiveness.build_power_scenarios(
-            agencies=[(4, 4)], people_per_agency=[6], icc=[0.05], effect=[0.0, 1.0]
+            agencies=[(4, 4)], people_per_agency=[6], icc=[0.05], standardised_effect=[0.0, 1.0]
         ),
         replicates=50,
         seed=1,

@@ -50,7 +50,7 @@ def as_table(scenario: Scenario) -> pd.DataFrame:
             "size_cv": [scenario.size_cv],
             "icc": [scenario.icc],
             "retention": [scenario.retention],
-            "effect": [scenario.effect],
+            "standardised_effect": [scenario.effect],
             "baseline_correlation": [scenario.baseline_correlation],
         }
     )
@@ -126,16 +126,18 @@ def test_nobody_is_the_last_of_an_agency_to_drop_out():
 def test_power_of_large_agencies_agrees_with_the_formula():
     # Balanced, no baseline: t with K - 2 df, noncentrality effect / sqrt(2 (icc + (1-icc)/m) / k).
     scenarios = build_power_scenarios(
-        agencies=[(7, 7)], people_per_agency=[40], icc=[0.2], effect=[0.0, 0.8]
+        agencies=[(7, 7)], people_per_agency=[40], icc=[0.2], standardised_effect=[0.0, 0.8]
     )
     table = simulate_power(scenarios, replicates=1500, seed=3).tidy()
-    power = table[(table["effect"] == 0.8) & (table["analysis"] == "t test of agency means")]
+    power = table[
+        (table["standardised_effect"] == 0.8) & (table["analysis"] == "t test of agency means")
+    ]
     noncentral = 0.8 / np.sqrt(2 / 7 * (0.2 + 0.8 / 40))
     cut = stats.t.ppf(0.975, 12)
     expected = stats.nct.sf(cut, 12, noncentral) + stats.nct.cdf(-cut, 12, noncentral)
     # Four Monte Carlo errors.
     assert power["estimate"].iloc[0] == pytest.approx(expected, abs=4 * 0.0097)
-    size = table[table["effect"] == 0]
+    size = table[table["standardised_effect"] == 0]
     assert (size["estimate"] < 0.05 + 4 * 0.0056).all()
     assert (size["conf_low"] <= size["estimate"]).all()
     assert (size["estimate"] <= size["conf_high"]).all()
@@ -153,10 +155,13 @@ def test_first_trials_stay_and_scenarios_do_not_disturb_each_other():
 
 def test_the_grid_has_every_combination():
     grid = build_power_scenarios(
-        agencies=[(7, 7), (4, 10)], people_per_agency=[10, 20], icc=[0.0, 0.1], effect=[0.0, 0.3]
+        agencies=[(7, 7), (4, 10)],
+        people_per_agency=[10, 20],
+        icc=[0.0, 0.1],
+        standardised_effect=[0.0, 0.3],
     )
     assert len(grid) == 16
-    assert grid["effect"].tolist()[:2] == [0.0, 0.3]
+    assert grid["standardised_effect"].tolist()[:2] == [0.0, 0.3]
     assert not grid.duplicated().any()
 
 
@@ -167,8 +172,8 @@ def test_the_grid_has_every_combination():
         ({"retention": 0}, "CPI-E024"),
         ({"agencies_target": 1}, "CPI-E024"),
         ({"agencies_target": 5.5}, "CPI-E021"),
-        ({"effect": "large"}, "CPI-E020"),
-        ({"effect": np.nan}, "CPI-E020"),
+        ({"standardised_effect": "large"}, "CPI-E020"),
+        ({"standardised_effect": np.nan}, "CPI-E020"),
         ({"rabbits": 1}, "CPI-E012"),
     ],
 )
@@ -187,7 +192,7 @@ def test_scenarios_that_cannot_be_are_refused(change, code):
         ({"icc": 1}, {}, "CPI-E045"),
         (as_table(SCENARIO), {"replicates": 1e3}, "CPI-E021"),
         (as_table(SCENARIO), {"seed": None}, "CPI-E047"),
-        (as_table(SCENARIO), {"alpha": 5}, "CPI-E024"),
+        (as_table(SCENARIO), {"significance_level": 5}, "CPI-E024"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(scenarios, options, code):
