@@ -8,7 +8,13 @@ import numpy as np
 import pandas as pd
 
 from cpi_analysis.errors import DataError, Fault
-from cpi_analysis.inference.input_checks import fault_replicates_not_whole, is_whole
+from cpi_analysis.inference.input_checks import (
+    check_choice as check_choice,
+)
+from cpi_analysis.inference.input_checks import (
+    fault_replicates_not_whole,
+    is_whole,
+)
 from cpi_analysis.inference.resampling import MINIMUM_REPLICATES
 
 #: Name of the column that numbers imputed data sets.
@@ -84,20 +90,6 @@ def check_replicates(replicates: object) -> None:
                 rule="so few replicates give no standard error that could be used",
                 cure="ask for 10,000 in a report; a few hundred will do for a trial run",
                 allowed=f"{MINIMUM_REPLICATES} or more",
-            )
-        )
-
-
-def check_choice(value: object, *, argument: str, allowed: Sequence[str]) -> None:
-    """Raise when an argument is not one of its choices."""
-    if value not in allowed:
-        raise DataError(
-            Fault(
-                code="CPI-E045",
-                column=argument,
-                rule=f"{argument} is not one of its choices",
-                cure=f"give {argument}= one of them",
-                allowed=", ".join(allowed),
             )
         )
 

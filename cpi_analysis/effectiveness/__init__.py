@@ -8,6 +8,8 @@ from cpi_analysis.effectiveness.contrasts import ContrastResult, estimate_contra
 from cpi_analysis.effectiveness.cross_checks import CrossCheckResult, build_cross_checks
 from cpi_analysis.effectiveness.dose_response import DoseResponseResult, fit_dose_response
 from cpi_analysis.effectiveness.effect_size import EffectSizeResult, estimate_effect_size
+from cpi_analysis.effectiveness.gee import GeeResult, fit_gee
+from cpi_analysis.effectiveness.glmm import GlmmResult, fit_glmm
 from cpi_analysis.effectiveness.icc import AgencyIccResult, estimate_icc
 from cpi_analysis.effectiveness.influence import (
     InfluenceResult,
@@ -52,6 +54,10 @@ from cpi_analysis.effectiveness.responders import (
     compute_minimal_change,
     estimate_responders,
 )
+from cpi_analysis.effectiveness.standardised_risks import (
+    StandardisedRiskResult,
+    estimate_standardised_risks,
+)
 from cpi_analysis.effectiveness.tables import (
     DescriptiveTableResult,
     OutcomeTableResult,
@@ -73,6 +79,8 @@ __all__ = [
     "DoseResponseResult",
     "EValueResult",
     "EffectSizeResult",
+    "GeeResult",
+    "GlmmResult",
     "InfluenceResult",
     "LeaveOneOutResult",
     "LongitudinalModelResult",
@@ -93,6 +101,7 @@ __all__ = [
     "ResidualCheckResult",
     "ResponderResult",
     "SingularityResult",
+    "StandardisedRiskResult",
     "WildBootstrapResult",
     "build_analysis_set",
     "build_balance_table",
@@ -118,8 +127,11 @@ __all__ = [
     "estimate_profile_intervals",
     "estimate_regression_to_mean",
     "estimate_responders",
+    "estimate_standardised_risks",
     "estimate_wild_bootstrap",
     "fit_dose_response",
+    "fit_gee",
+    "fit_glmm",
     "fit_longitudinal_model",
     "fit_mixed_model",
     "fit_moderator_model",

@@ -65,4 +65,8 @@ ENTRIES: dict[str, GlossaryEntry] = {
         "share of trials with a variance between agencies of zero", "proportion"
     ),
     "significance_level": GlossaryEntry("level of the tests", "proportion"),
+    # ratios
+    "ratio": GlossaryEntry("exponential of the estimate: ratio of odds or rates", "number"),
+    "ratio_low": GlossaryEntry("lower limit of the interval of the ratio", "number"),
+    "ratio_high": GlossaryEntry("upper limit of the interval of the ratio", "number"),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from numbers import Real
 
 import numpy as np
@@ -43,6 +43,20 @@ def check_names(columns: pd.Index, argument: str) -> None:
                 column=_list(twice),
                 rule="more than one column has this name",
                 cure="rename or drop the columns that occur again",
+            )
+        )
+
+
+def check_choice(value: object, *, argument: str, allowed: Sequence[str]) -> None:
+    """Raise when an argument is not one of its choices."""
+    if value not in allowed:
+        raise DataError(
+            Fault(
+                code="CPI-E045",
+                column=argument,
+                rule=f"{argument} is not one of its choices",
+                cure=f"give {argument}= one of them",
+                allowed=", ".join(allowed),
             )
         )
 
