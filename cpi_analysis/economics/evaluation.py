@@ -9,7 +9,12 @@ from cpi_analysis.economics.cross_check import IncrementalModelsResult, fit_incr
 from cpi_analysis.economics.economic_set import EconomicSet
 from cpi_analysis.economics.incremental import estimate_incremental
 from cpi_analysis.economics.incremental_result import IncrementalResult
+from cpi_analysis.economics.net_benefit import NetBenefitResult, compute_net_benefit
 from cpi_analysis.economics.ratio import IcerResult, compute_icer
+from cpi_analysis.economics.value_of_information import (
+    ValueOfInformationResult,
+    compute_value_of_information,
+)
 
 #: Said beside every comparison of groups that were not allocated.
 OBSERVED_GROUPS_NOTE = (
@@ -26,6 +31,8 @@ class EconomicEvaluation:
     icer: IcerResult
     acceptability: AcceptabilityResult
     models: IncrementalModelsResult
+    net_benefit: NetBenefitResult
+    information: ValueOfInformationResult
 
     def summary(self) -> str:
         """Return the headline: differences, net benefit, probability, and the quadrant."""
@@ -88,4 +95,6 @@ def estimate_planned_evaluation(
             incremental, thresholds=plan.thresholds, curve_maximum=plan.threshold_maximum
         ),
         models=models,
+        net_benefit=compute_net_benefit(incremental, thresholds=plan.thresholds),
+        information=compute_value_of_information(incremental, thresholds=plan.thresholds),
     )

@@ -34,6 +34,13 @@ _CORNERS = {
     "less costly, more effect": (0.98, 0.03, "right", "bottom"),
 }
 
+_QUADRANTS = {
+    "more costly, less effect": "north-west",
+    "more costly, more effect": "north-east",
+    "less costly, less effect": "south-west",
+    "less costly, more effect": "south-east",
+}
+
 
 def draw_plane(
     ax: Axes,
@@ -78,18 +85,11 @@ def draw_plane(
 
 
 def _share_corners(effect: np.ndarray, cost: np.ndarray) -> dict[str, float]:
-    """Return the share of draws in each quadrant; a draw on an axis counts where it is no worse."""
-    does_more, costs_more = effect > 0, cost > 0
-    is_dominant = (cost <= 0) & (effect >= 0) & ~((cost == 0) & (effect == 0))
-    shares = {
-        "more costly, more effect": does_more & costs_more,
-        "less costly, less effect": (cost < 0) & (effect < 0),
-        "less costly, more effect": is_dominant,
-    }
-    shares["more costly, less effect"] = (
-        ~(does_more & costs_more) & ~((cost < 0) & (effect < 0)) & ~((cost <= 0) & (effect >= 0))
-    )
-    return {words: float(inside.mean()) for words, inside in shares.items()}
+    """Return the share of draws in each quadrant, as the table of the ratio counts them."""
+    from cpi_analysis.economics.ratio import classify_quadrants
+
+    quadrants = classify_quadrants(np.column_stack([cost, effect]))
+    return {words: float(np.mean(quadrants == name)) for words, name in _QUADRANTS.items()}
 
 
 def _draw_ellipse(
@@ -232,10 +232,11 @@ def draw_grouped_bars(ax: Axes, wide: pd.DataFrame, *, label: str) -> None:
             color=PALETTE[number % len(PALETTE)],
             label=str(name),
         )
-    ax.set_yticks(np.arange(len(wide)), [str(name) for name in wide.index])
+    ax.set_yticks(np.arange(len(wide)), [str(name).replace("_", " ") for name in wide.index])
     ax.invert_yaxis()
     ax.set_xlabel(label)
-    ax.legend(fontsize=7, frameon=False)
+    # Above the bars: none of them can hide it.
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, fontsize=7, frameon=False)
 
 
 def draw_tornado(ax: Axes, table: pd.DataFrame, *, centre: float) -> None:
@@ -247,7 +248,7 @@ def draw_tornado(ax: Axes, table: pd.DataFrame, *, centre: float) -> None:
     ):
         ax.barh(positions, table[column] - centre, left=centre, color=colour, label=words)
     ax.axvline(centre, color=BLACK, linewidth=0.8)
-    ax.set_yticks(positions, [str(name) for name in table["parameter"]])
+    ax.set_yticks(positions, [str(name).replace("_", " ") for name in table["parameter"]])
     ax.invert_yaxis()
     _format_pounds(ax, "x")
     ax.legend(fontsize=7, frameon=False)

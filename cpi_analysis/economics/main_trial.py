@@ -63,6 +63,7 @@ class MainTrialResult(Result):
             ax.plot(part["n_agencies"], part["power"], marker="o", label=f"{people:g} per agency")
         ax.axhline(0.8, color="#8C8C8C", linewidth=0.8, ls=":")
         ax.set_ylim(0, 1)
+        ax.set_xticks(sorted(rows["n_agencies"].unique()))
         ax.set_xlabel("Agencies")
         ax.set_ylabel(f"Power at {phrase_money(first)} per {self.effect_label}")
         ax.legend(fontsize=7, frameon=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cpi_analysis.economics.costs import compute_costs
+from cpi_analysis.economics.costs import CostResult, compute_costs
 from cpi_analysis.economics.outcomes import compute_eq5d_utility, compute_qalys
 from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.io.variables import read_measurements
@@ -134,10 +134,26 @@ def pivot_measure(trial: TrialData, measure: str, timepoints: tuple[str, ...]) -
 
 def price_service_use(trial: TrialData) -> pd.DataFrame:
     """Return ``participant_id, timepoint, value`` with the total cost of each recall window."""
+    totals = price_planned_use(trial).totals.rename(columns={"total_cost": "value"})
+    return _complete(trial, totals)
+
+
+def price_planned_use(trial: TrialData, *, people: pd.Series | None = None) -> CostResult:
+    """Price the use of services as the protocol plans, of everybody or of some people.
+
+    Parameters
+    ----------
+    trial
+        With service use, unit costs and an economic plan.
+    people
+        Identifiers of the participants; None for everybody.
+    """
     plan = read_plan(trial)
     use = trial.table("service_use", needed_for="costs from service use")
+    if people is not None:
+        use = use[use["participant_id"].isin(people)].reset_index(drop=True)
     is_scaled = plan.cost.recall == "scaled_to_interval"
-    result = compute_costs(
+    return compute_costs(
         use,
         trial.table("unit_costs", needed_for="costs from service use"),
         perspective=plan.cost.perspective or "",
@@ -146,8 +162,6 @@ def price_service_use(trial: TrialData) -> pd.DataFrame:
         recall_months=_read_recall(trial) if is_scaled else None,
         interval_months=_read_intervals(trial) if is_scaled else None,
     )
-    totals = result.totals.rename(columns={"total_cost": "value"})
-    return _complete(trial, totals)
 
 
 def _add(trial: TrialData, measure: str, make: Callable[[], pd.DataFrame]) -> TrialData:

@@ -20,6 +20,12 @@ from cpi_analysis.report.document import (
     count_analysed,
     count_of,
 )
+from cpi_analysis.report.economics_blocks import (
+    build_checklist_block,
+    build_decision_blocks,
+    build_use_blocks,
+    collect_decision_results,
+)
 from cpi_analysis.report.economics_settings import build_settings_block
 from cpi_analysis.report.participants import COUNTED_ONCE, phrase_step
 from cpi_analysis.report.tables import QUANTITIES, typeset
@@ -46,10 +52,13 @@ def build_economics_section(trial: TrialData, *, seed: int) -> tuple[Section, di
     blocks = (
         build_settings_block(trial, people.plan),
         _people_block(people),
+        *build_use_blocks(trial, people),
         _incremental_block(planned),
         _ratio_block(trial, planned),
+        *build_decision_blocks(planned),
         _acceptability_block(planned, is_measured=_is_measured(trial)),
         _comparison_block(trial, analyses),
+        build_checklist_block(trial, planned),
     )
     section = Section(
         key="economics",
@@ -65,6 +74,7 @@ def build_economics_section(trial: TrialData, *, seed: int) -> tuple[Section, di
         "icer": planned.icer,
         "acceptability": planned.acceptability,
         "incremental_models": planned.models,
+        **collect_decision_results(planned),
     }
     if is_adjusted:
         results["incremental_unadjusted"] = analyses["unadjusted"].incremental
