@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from cpi_analysis.fidelity.agency_level import AgencyLevelResult, estimate_agency_level
+from cpi_analysis.fidelity.agency_sheets import build_agency_sheets
 from cpi_analysis.fidelity.agreement import AgreementResult, estimate_agreement
 from cpi_analysis.fidelity.alpha import AlphaResult, estimate_alpha
 from cpi_analysis.fidelity.bands import FidelityBandResult, build_fidelity_bands
 from cpi_analysis.fidelity.confirmatory import fit_confirmatory_model
 from cpi_analysis.fidelity.confirmatory_result import ConfirmatoryResult
 from cpi_analysis.fidelity.content_validity import ContentValidityResult, compute_content_validity
+from cpi_analysis.fidelity.convergent import (
+    ConvergentValidityResult,
+    estimate_convergent_validity,
+)
+from cpi_analysis.fidelity.cosmin import CosminResult, build_cosmin_table
 from cpi_analysis.fidelity.cutoff import CutoffResult, estimate_cutoff
 from cpi_analysis.fidelity.differential_item_functioning import (
     DifferentialItemFunctioningResult,
@@ -26,6 +32,7 @@ from cpi_analysis.fidelity.invariance import InvarianceResult, estimate_invarian
 from cpi_analysis.fidelity.item_curves import ItemCurveResult, compute_item_curves
 from cpi_analysis.fidelity.item_statistics import ItemStatisticsResult, compute_item_statistics
 from cpi_analysis.fidelity.kappa import KappaResult, estimate_kappa
+from cpi_analysis.fidelity.known_groups import KnownGroupsResult, estimate_known_groups
 from cpi_analysis.fidelity.krippendorff import KrippendorffResult, estimate_krippendorff
 from cpi_analysis.fidelity.limits_of_agreement import (
     LimitsOfAgreementResult,
@@ -58,6 +65,7 @@ from cpi_analysis.fidelity.scores import (
 )
 from cpi_analysis.fidelity.source_agreement import SourceAgreementResult, estimate_source_agreement
 from cpi_analysis.fidelity.split_halves import SplitHalfResult, compute_split_halves
+from cpi_analysis.fidelity.triangulation import TriangulationResult, build_triangulation
 
 __all__ = [
     "AgencyLevelResult",
@@ -65,6 +73,8 @@ __all__ = [
     "AlphaResult",
     "ConfirmatoryResult",
     "ContentValidityResult",
+    "ConvergentValidityResult",
+    "CosminResult",
     "CutoffResult",
     "DifferentialItemFunctioningResult",
     "DomainReliabilityResult",
@@ -77,6 +87,7 @@ __all__ = [
     "ItemCurveResult",
     "ItemStatisticsResult",
     "KappaResult",
+    "KnownGroupsResult",
     "KrippendorffResult",
     "LimitsOfAgreementResult",
     "MinimumAveragePartialResult",
@@ -89,9 +100,13 @@ __all__ = [
     "SamplingAdequacyResult",
     "SourceAgreementResult",
     "SplitHalfResult",
+    "TriangulationResult",
+    "build_agency_sheets",
+    "build_cosmin_table",
     "build_fidelity_bands",
     "build_fidelity_items",
     "build_source_scores",
+    "build_triangulation",
     "compute_content_validity",
     "compute_item_curves",
     "compute_item_statistics",
@@ -104,6 +119,7 @@ __all__ = [
     "estimate_agency_level",
     "estimate_agreement",
     "estimate_alpha",
+    "estimate_convergent_validity",
     "estimate_cutoff",
     "estimate_differential_item_functioning",
     "estimate_domain_reliability",
@@ -111,6 +127,7 @@ __all__ = [
     "estimate_icc",
     "estimate_invariance",
     "estimate_kappa",
+    "estimate_known_groups",
     "estimate_krippendorff",
     "estimate_omega",
     "estimate_ordinal_reliability",

@@ -97,3 +97,33 @@ def draw_limits(
     ax.set_xlabel(f"Mean of {names[0]} and {names[1]}")
     ax.set_ylabel(f"{names[0]} − {names[1]}")
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def draw_heat_map(ax: Axes, table: pd.DataFrame, *, label: str) -> None:
+    """Draw a table of percentages as colours with the numbers in the cells.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    table
+        Rows from top to bottom, columns from left to right; missing cells stay white.
+    label
+        What the numbers are.
+    """
+    values = table.to_numpy(dtype=np.float64)
+    ax.imshow(values, cmap="cividis", vmin=0, vmax=100, aspect="auto")
+    for row, column in np.argwhere(np.isfinite(values)):
+        number = values[row, column]
+        ax.text(
+            column,
+            row,
+            f"{number:.0f}",
+            ha="center",
+            va="center",
+            fontsize=6,
+            color="black" if number > 55 else "white",
+        )
+    ax.set_xticks(range(table.shape[1]), [str(name) for name in table.columns])
+    ax.set_yticks(range(len(table)), [str(name) for name in table.index], fontsize=6)
+    ax.set_xlabel(label)

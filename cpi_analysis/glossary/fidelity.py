@@ -25,6 +25,13 @@ ENTRIES: dict[str, GlossaryEntry] = {
     "expected_agreement": GlossaryEntry("agreement that chance would give", "proportion"),
     "bootstrap_low": GlossaryEntry("lower end of the bootstrap's range", "number"),
     "bootstrap_high": GlossaryEntry("upper end of the bootstrap's range", "number"),
+    # triangulation
+    "pair": GlossaryEntry("two sources or measures: first minus second", "text"),
+    "choice": GlossaryEntry("how the sources are combined", "text"),
+    # COSMIN
+    "property": GlossaryEntry("measurement property", "text"),
+    "criterion": GlossaryEntry("what a sufficient property asks for", "text"),
+    "rating": GlossaryEntry("+ sufficient, - insufficient, ? not known", "text"),
     # generalisability and agencies
     "n_levels": GlossaryEntry("number of levels of a source of variance", "count"),
     "is_zero": GlossaryEntry("the variance was estimated as zero", "flag"),

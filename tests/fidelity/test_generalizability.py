@@ -7,7 +7,12 @@ import pandas as pd
 import pytest
 
 from cpi_analysis.errors import DataError, ModelError
-from cpi_analysis.fidelity import estimate_agency_level, estimate_generalizability
+from cpi_analysis.fidelity import (
+    build_agency_sheets,
+    estimate_agency_level,
+    estimate_generalizability,
+)
+from tests.fidelity.small_trial import make_ratings, make_trial
 from tests.reference import reference_json, reference_path
 
 EXACT = 1e-10
@@ -208,3 +213,27 @@ def test_agencies_with_one_person_each_are_refused():
     same = pd.DataFrame({"a": ["x", "x", "y", "y"], "i": [3, 3, 3, 3]})
     with pytest.raises(ModelError, match="all scores are the same"):
         estimate_agency_level(same, items=["i"], agency="a", n_options=5)
+
+
+def test_sheets_about_agencies_are_one_per_rater_and_agency():
+    items = ("cpi_a_1", "cpi_a_2")
+    ratings = pd.concat(
+        make_ratings({(agency, "worker"): answers}, items=items, target_level="agency").assign(
+            rater_id=rater
+        )
+        for agency, rater, answers in (
+            ("A1", "W1", [5, 4]),
+            ("A1", "W2", [4, "not_observed"]),
+            ("A2", "W3", [1, 2]),
+        )
+    )
+    trial = make_trial(ratings)
+    sheets = build_agency_sheets(trial, source="worker", domain="cpi_a")
+    assert sheets["agency_id"].tolist() == ["A1", "A1", "A2"]
+    assert sheets["cpi_a_1"].tolist() == [5, 4, 1]
+    # What was not observed is no low answer.
+    assert np.isnan(sheets["cpi_a_2"][1])
+    with pytest.raises(DataError, match="CPI-E045"):
+        build_agency_sheets(trial, source="worker", domain="cpi_p")
+    with pytest.raises(DataError, match="CPI-E045"):
+        build_agency_sheets(trial, source="nobody", domain="cpi_a")
