@@ -120,7 +120,10 @@ def _state_settings(trial: TrialData, plan: EconomicPlan) -> Iterator[tuple[int,
     protocol, _ = read_protocol(trial)
     contrast = protocol.contrast
     timepoints = trial.table("timepoints").set_index("timepoint")["months"].astype(float)
-    yield 7, f"{contrast.target} against {contrast.reference}, by {contrast.variable}"
+    yield (
+        7,
+        f"{contrast.target} against {contrast.reference}, by {contrast.variable.replace('_', ' ')}",
+    )
     if plan.cost.perspective is not None:
         yield 8, _PERSPECTIVES.get(plan.cost.perspective, plan.cost.perspective)
     used = (*plan.cost_timepoints, *plan.utility_timepoints)

@@ -191,7 +191,7 @@ def _describe_formative(key: FidelityKey) -> tuple[str, ...]:
 def _describe_limits() -> tuple[str, ...]:
     return (
         "Alpha takes for granted that a domain measures one thing equally well with every item: "
-        "omega drops the second assumption, and n_dimensions asks for the first.",
+        "omega drops the second assumption, and the number of dimensions asks for the first.",
         "The intervals treat targets as independent: with skewed answers, or targets alike "
         "within agencies, they are too narrow.",
     )

@@ -21,6 +21,7 @@ from cpi_analysis.report.document import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
     from cpi_analysis.economics.economic_set import EconomicSet
@@ -51,13 +52,14 @@ def build_use_blocks(trial: TrialData, people: EconomicSet) -> tuple[Block, ...]
         Block(
             title="What was used, and what it cost",
             text=spoken,
-            method=table.method,
+            method=words.in_words(table.method),
             in_whom=count_analysed([len(people.data)], [people.data["agency_id"].nunique()]),
             tables=(
                 TableExhibit(
                     name="resource_use",
                     title="Use of services",
                     content=use,
+                    shown=_in_words(trial, use.estimates),
                     caption="Quantities over the recall window, in the unit of the price; means "
                     "are over everybody whose use is known, with or without any.",
                 ),
@@ -65,6 +67,7 @@ def build_use_blocks(trial: TrialData, people: EconomicSet) -> tuple[Block, ...]
                     name="costs_by_category",
                     title="Costs",
                     content=table,
+                    shown=_in_words(trial, table.estimates),
                     caption="Pounds a person over the recall window, as observed.",
                 ),
             ),
@@ -78,9 +81,18 @@ def build_use_blocks(trial: TrialData, people: EconomicSet) -> tuple[Block, ...]
                     height=4.9,
                 ),
             ),
-            notes=costs.notes,
+            notes=tuple(words.in_words(note) for note in costs.notes),
         ),
     )
+
+
+def _in_words(trial: TrialData, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with timepoints, services and categories in words."""
+    shown = table.assign(
+        timepoint=[words.time_in_words(trial, code) for code in table["timepoint"]]
+    )
+    named = [name for name in ("service", "category", "sector", "payer") if name in shown]
+    return shown.assign(**{name: shown[name].map(words.in_words) for name in named})
 
 
 def build_decision_blocks(planned: EconomicEvaluation) -> tuple[Block, ...]:
