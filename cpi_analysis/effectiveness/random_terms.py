@@ -94,6 +94,8 @@ def _check_nested(frame: pd.DataFrame, random: Mapping[str, str]) -> None:
 
 
 def _parse(group: str, spec: str) -> list[str]:
+    if spec.strip() == "1":
+        return []
     from formulaic import Formula
 
     try:
@@ -110,6 +112,16 @@ def _parse(group: str, spec: str) -> list[str]:
 
 
 def _build_term(frame: pd.DataFrame, group: str, spec: str) -> RandomColumns:
+    codes, levels = pd.factorize(frame[group], sort=True)
+    names, columns = _evaluate_columns(frame, group, spec)
+    return RandomColumns(group, names, columns, codes.astype(np.intp), tuple(map(str, levels)))
+
+
+def _evaluate_columns(
+    frame: pd.DataFrame, group: str, spec: str
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    if spec.strip() == "1":
+        return ("Intercept",), np.ones((len(frame), 1))
     from formulaic import Formula
 
     try:
@@ -127,11 +139,4 @@ def _build_term(frame: pd.DataFrame, group: str, spec: str) -> RandomColumns:
             f"the random effects of {group} have no columns, or values that are not finite",
             "check the columns of its formula",
         )
-    codes, levels = pd.factorize(frame[group], sort=True)
-    return RandomColumns(
-        group,
-        tuple(map(str, matrix.columns)),
-        matrix.to_numpy(),
-        codes.astype(np.intp),
-        tuple(map(str, levels)),
-    )
+    return tuple(map(str, matrix.columns)), matrix.to_numpy()

@@ -204,6 +204,10 @@ def _scan(sums: BatchSums, method: Method, start: ArrayLike | None) -> FloatArra
         grid = np.array([[a, b] for a in grid[:, 0] for b in person])
     if start is not None:
         grid = np.vstack([grid, np.atleast_2d(np.asarray(start, dtype=np.float64))])
+    if sums.replicates == 1:
+        # One data set: all points at once, by broadcasting.
+        value = compute_batch_criterion(sums, evaluate_batch(sums, grid), method)
+        return grid[[int(np.argmin(value))]]
     best = np.full(sums.replicates, np.inf)
     place = np.zeros(sums.replicates, dtype=np.intp)
     for k, point in enumerate(grid):

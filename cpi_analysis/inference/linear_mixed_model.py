@@ -18,6 +18,7 @@ from cpi_analysis.inference.lmm_criterion import (
     count_df,
     evaluate,
 )
+from cpi_analysis.inference.lmm_start import start_nested
 from cpi_analysis.inference.lmm_structure import RandomTerm, Structure, build_structure
 
 FloatArray = NDArray[np.float64]
@@ -180,7 +181,8 @@ def fit_linear_mixed_model(
         fail("CPI-M003", "the columns explain the outcome exactly", "check the outcome")
     structure = build_structure(rest / spread, X, terms, residual)
     layout = _Layout(structure.sizes, structure.n_residual)
-    theta = _optimise(structure, layout, method)
+    nested = start_nested(rest / spread, X, terms, residual, method)
+    theta = _optimise(structure, layout, method, nested)
     return _finish(structure, layout, theta, method, start, spread)
 
 
@@ -223,8 +225,12 @@ def check_model(
     return y, X, terms, residual
 
 
-def _optimise(structure: Structure, layout: _Layout, method: Method) -> FloatArray:
-    best = _descend(structure, layout, method, _start(layout, 1.0))
+def _optimise(
+    structure: Structure, layout: _Layout, method: Method, nested: FloatArray | None
+) -> FloatArray:
+    best = nested
+    if best is None:
+        best = _descend(structure, layout, method, _start(layout, 1.0))
     for _ in range(MOST_ESCAPES):
         theta = _settle(structure, layout, method, best)
         away = _find_escape(structure, layout, method, theta)
@@ -281,10 +287,11 @@ def _descend(
 
 def _settle(structure: Structure, layout: _Layout, method: Method, theta: FloatArray) -> FloatArray:
     """Put roots near zero on the boundary where that is no worse, and polish the others."""
-    value, _ = _value_and_gradient(structure, layout, method, theta)
     trial = np.where(layout.diagonal & (theta < NEAR_ZERO), 0.0, theta)
-    if _value_and_gradient(structure, layout, method, trial)[0] <= value + 1e-9:
-        theta = trial
+    if (trial != theta).any():
+        value, _ = _value_and_gradient(structure, layout, method, theta)
+        if _value_and_gradient(structure, layout, method, trial)[0] <= value + 1e-9:
+            theta = trial
     free = ~(layout.diagonal & (theta == 0.0))
     # A column of a root below a zero on the diagonal has nothing left to say.
     return _polish(structure, layout, method, theta, free)
@@ -344,6 +351,8 @@ def _find_escape(
 ) -> FloatArray | None:
     """Return a better starting point when the boundary is not an optimum, or None."""
     roots, ratios = layout.roots(theta), layout.ratios(theta)
+    if not any(_find_null(L).shape[1] for L in roots):
+        return None
     state = evaluate(structure, np.concatenate([L.ravel() for L in roots]), ratios)
     value = compute_criterion(structure, state, method)
     entries, _ = compute_gradient(structure, state, method)
@@ -352,9 +361,7 @@ def _find_escape(
         k = len(L)
         slope = entries[start : start + k * k].reshape(k, k)
         start += k * k
-        G = L @ L.T
-        values, vectors = np.linalg.eigh(G)
-        null = vectors[:, values <= NEAR_ZERO**2 * max(1.0, values.max())]
+        G, null = L @ L.T, _find_null(L)
         if not null.shape[1]:
             continue
         inner = null.T @ (slope + slope.T) @ null / 2
@@ -369,6 +376,12 @@ def _find_escape(
             if _value_and_gradient(structure, layout, method, trial)[0] < value - 1e-10:
                 return trial
     return None
+
+
+def _find_null(L: FloatArray) -> FloatArray:
+    """Return directions in which G = L L' has no variance, as columns."""
+    values, vectors = np.linalg.eigh(L @ L.T)
+    return np.asarray(vectors[:, values <= NEAR_ZERO**2 * max(1.0, values.max())])
 
 
 def _take_root(G: FloatArray) -> FloatArray:
