@@ -8,6 +8,7 @@ from benchmarks import (
     factor_models,
     generalizability,
     loading,
+    mixed_models,
     models,
     polychoric,
     start,
@@ -16,7 +17,9 @@ from benchmarks import (
 _MODULES = (
     start,
     loading,
+    mixed_models,
     models,
+    mixed_models,
     bootstrap,
     decision,
     polychoric,
