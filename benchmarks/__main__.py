@@ -17,7 +17,6 @@ from benchmarks import (
 _MODULES = (
     start,
     loading,
-    mixed_models,
     models,
     mixed_models,
     bootstrap,
