@@ -130,7 +130,7 @@ def estimate_standardised_risks(
     ...     {
     ...         "agency_id": ["A", "B", "C", "D", "E", "F"],
     ...         "arm": [1, 1, 1, 0, 0, 0],
-    ...         "working": [6, 6, 6, 3, 3, 3],
+    ...         "working": [5, 6, 7, 2, 3, 4],
     ...         "people": [10, 10, 10, 9, 9, 12],
     ...     }
     ... )
@@ -224,7 +224,9 @@ def _tabulate(
         [slopes[0] / to_link[0], slopes[1] / to_link[1], slopes[0] - slopes[1],
          slopes[0] / p - slopes[1] / q]
     )  # fmt: skip
-    scaled = np.sqrt(np.einsum("ij,jk,ik->i", gradients, covariance, gradients))
+    # Where agencies do not differ at all, rounding may leave a variance just below zero.
+    variance = np.einsum("ij,jk,ik->i", gradients, covariance, gradients)
+    scaled = np.sqrt(np.maximum(variance, 0.0))
     level = model.confidence_level or 0.95
     reach = stats.t.ppf((1 + level) / 2, df) * scaled
     estimates = np.array([p, q, p - q, p / q])
