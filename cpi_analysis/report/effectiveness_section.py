@@ -28,6 +28,7 @@ from cpi_analysis.report.document import (
     count_analysed,
     count_of,
 )
+from cpi_analysis.report.effectiveness_blocks import build_primary_blocks
 from cpi_analysis.report.figures import draw_rows_with_own_scales
 from cpi_analysis.report.tables import phrase_estimate, phrase_p, typeset
 from cpi_analysis.results import Result, format_value
@@ -55,7 +56,7 @@ def build_sets(trial: TrialData, protocol: Protocol) -> tuple[AnalysisSet, ...]:
 
 
 def build_effectiveness_section(
-    trial: TrialData, sets: Sequence[AnalysisSet]
+    trial: TrialData, sets: Sequence[AnalysisSet], *, seed: int
 ) -> tuple[Section, dict[str, Result]]:
     """Return the section of the outcome models and its results by name."""
     outcomes = {f"outcome_{_name(one)}": fit_outcome_model(one) for one in sets}
@@ -64,14 +65,15 @@ def build_effectiveness_section(
         for one in sets
         if (one.baseline or "").startswith(f"{one.measure}@")
     }
-    blocks = [_overview_block(trial, sets, list(outcomes.values()))]
-    blocks += [
+    primary = next(iter(outcomes.values()))
+    beside, checks = build_primary_blocks(primary, seed=seed)
+    first, *others = (
         _model_block(trial, name, result, is_primary=not index)
         for index, (name, result) in enumerate(outcomes.items())
-    ]
+    )
+    blocks = [_overview_block(trial, sets, list(outcomes.values())), first, *beside, *others]
     blocks += [_change_block(list(changes.values()))] if changes else []
-    results: dict[str, Result] = {**outcomes, **changes}
-    primary = next(iter(outcomes.values()))
+    results: dict[str, Result] = {**outcomes, **checks, **changes}
     section = Section(
         key="effectiveness",
         title="Effectiveness",

@@ -67,7 +67,7 @@ def analyse(trial: TrialData, *, seed: int, progress: bool = False) -> Report:
         measured = derive_in_steps(trial, protocol, step)
         sets = _build_sets(measured, protocol)
         step("outcomes")
-        effect_section, effectiveness = _analyse_effectiveness(measured, sets)
+        effect_section, effectiveness = _analyse_effectiveness(measured, sets, seed)
         step("economics")
         cost_section, economics = _analyse_economics(measured, protocol, seed)
         step("fidelity")
@@ -128,11 +128,11 @@ def _build_sets(trial: TrialData, protocol: Protocol) -> tuple[AnalysisSet, ...]
 
 
 def _analyse_effectiveness(
-    trial: TrialData, sets: Sequence[AnalysisSet]
+    trial: TrialData, sets: Sequence[AnalysisSet], seed: int
 ) -> tuple[Section, dict[str, Result]]:
     from cpi_analysis.report.effectiveness_section import build_effectiveness_section
 
-    return build_effectiveness_section(trial, sets)
+    return build_effectiveness_section(trial, sets, seed=seed)
 
 
 def _analyse_economics(
