@@ -34,6 +34,8 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    # A backend that the environment names would keep the figures of the cells out of the notebook.
+    monkeypatch.delenv("MPLBACKEND", raising=False)
     return "this_python"
 
 

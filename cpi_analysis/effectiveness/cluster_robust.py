@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cpi_analysis.effectiveness.balance import check_weights
 from cpi_analysis.effectiveness.design import build_design, fault
@@ -20,6 +21,7 @@ from cpi_analysis.inference.cluster_robust import (
     fit_cluster_robust,
 )
 from cpi_analysis.inference.input_checks import check_confidence_level, check_table
+from cpi_analysis.inference.single_cluster import check_several_clusters, find_single_cluster
 from cpi_analysis.results import Result
 
 if TYPE_CHECKING:
@@ -106,14 +108,16 @@ def estimate_cluster_robust(
     Returns
     -------
     ClusterRobustResult
-        One row per coefficient, each against t with its own Satterthwaite degrees of freedom.
+        One row per coefficient, each against t with its own Satterthwaite degrees of freedom;
+        without an error where one agency alone decides the coefficient.
 
     Raises
     ------
     DataError
         CPI-E006, E024, E045.
     ModelError
-        CPI-M001 to M006: see :func:`cpi_analysis.inference.cluster_robust.fit_cluster_robust`.
+        CPI-M007 when one agency alone decides a term of ``joint``; CPI-M001 to M006: see
+        :func:`cpi_analysis.inference.cluster_robust.fit_cluster_robust`.
 
     Notes
     -----
@@ -151,6 +155,16 @@ def estimate_cluster_robust(
         column_names=names,
     )
     table = tabulate_robust(fit, names, confidence_level)
+    X = design.fixed.to_numpy(dtype=np.float64)
+    is_single = find_single_cluster(X, design.clusters, np.eye(len(names)))
+    if is_single.any():
+        table.loc[is_single, table.columns.drop(["term", "estimate"])] = np.nan
+        single = ", ".join(table.loc[is_single, "term"])
+        notes += (
+            f"One {cluster} alone decides {single}: there is no error to show, because how it "
+            "would vary between agencies cannot be seen. Have at least two agencies in each "
+            "group, or leave the column out.",
+        )
     few = table.loc[table["df"] < FEW_DF, "term"]
     if len(few):
         notes += (
@@ -168,7 +182,7 @@ def estimate_cluster_robust(
         cluster=cluster,
         kind=kind,
         covariance=pd.DataFrame(fit.cov, index=names, columns=names),
-        joint=_test_jointly(fit, names, joint),
+        joint=_test_jointly(fit, X, design.clusters, names, joint),
     )
 
 
@@ -207,7 +221,11 @@ def _keep_weighted(data: pd.DataFrame, weights: str | None) -> tuple[pd.DataFram
 
 
 def _test_jointly(
-    fit: ClusterRobustFit, names: Sequence[str], terms: Sequence[str]
+    fit: ClusterRobustFit,
+    X: NDArray[np.float64],
+    clusters: NDArray[np.intp],
+    names: Sequence[str],
+    terms: Sequence[str],
 ) -> JointTest | None:
     if not terms:
         return None
@@ -219,4 +237,6 @@ def _test_jointly(
             "name terms as the table of coefficients does",
             allowed=", ".join(names),
         )
-    return compute_joint_test(fit, np.eye(len(names))[[names.index(term) for term in terms]])
+    contrasts = np.eye(len(names))[[names.index(term) for term in terms]]
+    check_several_clusters(X, clusters, contrasts, what=", ".join(terms))
+    return compute_joint_test(fit, contrasts)

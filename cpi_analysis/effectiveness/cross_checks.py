@@ -155,7 +155,11 @@ def build_cross_checks(
         except ModelError as error:
             notes.append(f"Not done: {name} ({error.faults[0].rule}).")
             continue
-        rows += _rows_of(result, term, name)
+        found = _rows_of(result, term, name)
+        if pd.isna([row["p_value"] for row in found]).all():
+            notes.append(f"Not done: {name} (one agency alone decides {term}).")
+            continue
+        rows += found
     table = pd.DataFrame(rows)
     return CrossCheckResult(
         estimates=table,

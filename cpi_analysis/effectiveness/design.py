@@ -196,12 +196,23 @@ def check_full_rank(fixed: pd.DataFrame) -> None:
     if np.linalg.matrix_rank(X) == X.shape[1]:
         return
     ranks = [0, *(int(np.linalg.matrix_rank(X[:, : k + 1])) for k in range(X.shape[1]))]
-    repeated = [str(name) for k, name in enumerate(fixed.columns) if ranks[k + 1] == ranks[k]]
+    names = [str(name) for name in fixed.columns]
+    repeated = [k for k in range(len(names)) if ranks[k + 1] == ranks[k]]
+    told = [_explain_repeat(X, names, k) for k in repeated]
     raise fault(
         "CPI-M002",
-        f"these columns repeat others, or are constant beside the intercept: {', '.join(repeated)}",
+        "these columns repeat others, or are constant beside the intercept: " + "; ".join(told),
         "leave out those that follow from others",
     )
+
+
+def _explain_repeat(X: NDArray[np.float64], names: Sequence[str], place: int) -> str:
+    """Return a column's name with those of the columns before it that it follows from."""
+    weights = np.linalg.lstsq(X[:, :place], X[:, place], rcond=None)[0]
+    size = np.abs(weights)
+    parts = [names[k] for k in range(place) if size[k] > 1e-6 * max(float(size.max()), 1.0)]
+    others = [name for name in parts if name != "Intercept"]
+    return f"{names[place]} (follows from {', '.join(others)})" if others else names[place]
 
 
 def note_lonely_levels(design: Design, cluster: str) -> tuple[str, ...]:

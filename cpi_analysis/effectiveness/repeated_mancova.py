@@ -22,6 +22,7 @@ from cpi_analysis.inference.manova import (
     compute_multivariate_tests,
     compute_univariate_test,
 )
+from cpi_analysis.inference.single_cluster import check_several_clusters
 from cpi_analysis.results import Result, format_value
 
 if TYPE_CHECKING:
@@ -230,15 +231,21 @@ def _test_robust(
     Z = arrays.Y @ M
     r = Z.shape[1]
     names = [f"column {k}" for k in range(r * arrays.X.shape[1])]
+    design, codes = (
+        np.asarray(np.kron(np.eye(r), arrays.X), np.float64),
+        np.tile(arrays.clusters, r),
+    )
+    contrasts = np.kron(np.eye(r), L)
     try:
+        check_several_clusters(design, codes, contrasts, what=term)
         fit = fit_cluster_robust(
             Z.T.ravel(),
-            np.kron(np.eye(r), arrays.X),
-            np.tile(arrays.clusters, r),
+            design,
+            codes,
             kind="CR2",
             column_names=names,
         )
-        test = compute_joint_test(fit, np.kron(np.eye(r), L))
+        test = compute_joint_test(fit, contrasts)
     except ModelError:
         # Too few agencies for so many contrasts: the row is missing, the note says where.
         return []

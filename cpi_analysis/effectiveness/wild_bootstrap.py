@@ -16,6 +16,7 @@ from cpi_analysis.inference.input_checks import (
     check_resampling,
     check_table,
 )
+from cpi_analysis.inference.single_cluster import check_several_clusters
 from cpi_analysis.inference.wild_bootstrap import compute_wild_test, draw_patterns
 from cpi_analysis.results import Result
 
@@ -153,6 +154,7 @@ def estimate_wild_bootstrap(
             f"{n_agencies} agencies have too few patterns of signs",
             "compare means of agencies instead (estimate_agency_means)",
         )
+    check_several_clusters(X, design.clusters, np.eye(len(names))[[names.index(term)]], what=term)
     patterns = draw_patterns(n_agencies, replicates=replicates, seed=seed)
     place = names.index(term)
     test = compute_wild_test(

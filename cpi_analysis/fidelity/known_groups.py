@@ -14,6 +14,7 @@ from cpi_analysis.fidelity.rating_matrix import check_finite
 from cpi_analysis.fidelity.refusals import refuse_choice, refuse_items
 from cpi_analysis.inference.cluster_robust import fit_cluster_robust
 from cpi_analysis.inference.input_checks import check_confidence_level, check_table
+from cpi_analysis.inference.single_cluster import check_several_clusters
 from cpi_analysis.results import Result, round_half_up
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ def estimate_known_groups(
     y = used[score].to_numpy(dtype=np.float64)
     is_target = (used[group] == target).to_numpy()
     codes = np.arange(len(y)) if cluster is None else pd.factorize(used[cluster], sort=True)[0]
-    design = np.column_stack([np.ones(len(y)), is_target])
+    design = np.column_stack([np.ones(len(y)), is_target.astype(np.float64)])
+    check_several_clusters(design, codes, [[0.0, 1.0]], what="the difference between the groups")
     fit = fit_cluster_robust(y, design, codes)
     estimate, error = float(fit.beta[1]), float(fit.std_error[1])
     df = float(fit.compute_df([[0.0, 1.0]])[0])

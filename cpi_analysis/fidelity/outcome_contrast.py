@@ -12,6 +12,7 @@ from cpi_analysis.errors import DataError, Fault
 from cpi_analysis.fidelity.refusals import refuse_items
 from cpi_analysis.inference.cluster_robust import fit_cluster_robust
 from cpi_analysis.inference.input_checks import check_table
+from cpi_analysis.inference.single_cluster import check_several_clusters
 
 
 def check_outcomes(outcomes: pd.DataFrame) -> pd.DataFrame:
@@ -62,9 +63,10 @@ def compute_contrast(
     design = np.column_stack(
         [np.ones(len(used)), used[["is_high", *covariates]].to_numpy(dtype=np.float64)]
     )
-    fit = fit_cluster_robust(used["outcome"].to_numpy(dtype=np.float64), design, codes)
     weights = np.zeros((1, design.shape[1]))
     weights[0, 1] = 1.0
+    check_several_clusters(design, codes, weights, what="the difference between high and low")
+    fit = fit_cluster_robust(used["outcome"].to_numpy(dtype=np.float64), design, codes)
     estimate, error = float(fit.beta[1]), float(fit.std_error[1])
     df = float(fit.compute_df(weights)[0])
     half = float(stats.t.isf((1 - confidence_level) / 2, df)) * error
